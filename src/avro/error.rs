@@ -1,0 +1,35 @@
+//! What is wrong with a schema, or with a datum.
+
+/// Why a schema document cannot be used. Scope: every record that names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct SchemaFault {
+    /// What is wrong and where, fit to be shown.
+    pub detail: String,
+}
+
+/// Which promise a datum breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatumFault {
+    /// It is no datum of the schema.
+    Invalid,
+    /// It is one, and bytes follow it.
+    TrailingBytes,
+}
+
+/// Why bytes are not exactly one datum of a schema. Scope: one record.
+///
+/// The path is made of the schema's names and of positions, never of the datum's own keys, texts or values:
+/// `users.accounts{entry 2}.balance at byte 41: union branch 7, schema has 2`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path} at byte {offset}: {detail}")]
+pub struct DatumError {
+    /// Which promise is broken.
+    pub fault: DatumFault,
+    /// Where in the schema.
+    pub path: String,
+    /// Where in the bytes, counted from the start of the datum.
+    pub offset: usize,
+    /// What was found and what was expected.
+    pub detail: String,
+}

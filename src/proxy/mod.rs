@@ -1,0 +1,3 @@
+//! Sockets, order, addresses: the only layer that holds connections.
+
+pub mod settings;

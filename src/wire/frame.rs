@@ -1,0 +1,36 @@
+//! Cuts and builds size-prefixed frames.
+
+use bytes::Bytes;
+
+use super::WireError;
+
+/// One Kafka frame: its 4-byte big-endian size, then that many bytes. Cloning shares the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    /// Takes `bytes`, a size and exactly that many bytes.
+    ///
+    /// # Errors
+    /// [`WireError::FrameSize`] if the size says something else.
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, WireError> {
+        let size = bytes.first_chunk::<4>().map_or(-1, |size| i32::from_be_bytes(*size));
+        if usize::try_from(size).ok().and_then(|size| size.checked_add(4)) == Some(bytes.len()) {
+            Ok(Self(bytes))
+        } else {
+            Err(WireError::FrameSize { size })
+        }
+    }
+
+    /// The frame as it travels, size included.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The frame without its size.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.0.get(4..).unwrap_or_default()
+    }
+}
