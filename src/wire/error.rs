@@ -79,4 +79,34 @@ pub enum WireError {
         /// What its oldest request carries.
         expected: i32,
     },
+    /// A text field is longer than the protocol allows.
+    #[error("{what} v{version}: text at byte {at} has {length} bytes, at most 32767 are allowed")]
+    TextTooLong {
+        /// Name of the message.
+        what: &'static str,
+        /// Its version.
+        version: i16,
+        /// Where the text begins.
+        at: usize,
+        /// Its length.
+        length: usize,
+    },
+    /// A request of another kind stands where a Produce request is read.
+    #[error("expected a Produce request, got api key {api_key}")]
+    NotProduce {
+        /// What came.
+        api_key: i16,
+    },
+    /// A partition was forwarded but the broker left it out of its answer.
+    #[error("broker left partition {partition} out of its Produce answer")]
+    Unanswered {
+        /// The partition.
+        partition: i32,
+    },
+    /// The broker answered a partition that it was not sent, or one twice.
+    #[error("broker answered partition {partition}, which it was not sent or has answered before")]
+    Unasked {
+        /// The partition.
+        partition: i32,
+    },
 }

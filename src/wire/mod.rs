@@ -3,6 +3,7 @@
 pub mod api;
 pub mod error;
 pub mod error_code;
+mod fields;
 pub mod frame;
 pub mod prefix;
 pub mod produce;
