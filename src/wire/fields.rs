@@ -40,6 +40,21 @@ impl<'a> Fields<'a> {
         self.cursor.position()
     }
 
+    /// What was not read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.cursor.rest()
+    }
+
+    /// The bytes that `read` passes over.
+    pub(super) fn span(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), WireError>,
+    ) -> Result<&'a [u8], WireError> {
+        let (from, start) = (self.rest(), self.position());
+        read(self)?;
+        Ok(from.get(..self.position().saturating_sub(start)).unwrap_or_default())
+    }
+
     pub(super) fn skip(&mut self, count: usize) -> Result<(), WireError> {
         let read = self.cursor.skip(count);
         self.check(read)
