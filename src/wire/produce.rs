@@ -267,6 +267,7 @@ const SIZE_AND_PREFIX: usize = 12;
 const TIMEOUT: usize = 4;
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
@@ -390,7 +391,7 @@ pub(super) mod tests {
             let request = ProduceRequest::parse(&frame).unwrap();
             prop_assert_eq!(request.version, sample.version);
             prop_assert_eq!(request.correlation_id, sample.header.correlation_id);
-            prop_assert_eq!(request.client_id, sample.header.client_id.as_ref().map(|it| &**it));
+            prop_assert_eq!(request.client_id, sample.header.client_id.as_deref());
             let transactional_id = sample.body.transactional_id.as_ref().map(|it| &***it);
             prop_assert_eq!(request.transactional_id, transactional_id);
             prop_assert_eq!(request.acks, sample.body.acks);

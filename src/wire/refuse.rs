@@ -338,3 +338,420 @@ const TIMESTAMP: usize = 8;
 const OFFSET: usize = 8;
 const BATCH_INDEX: usize = 4;
 const THROTTLE_TIME: usize = 4;
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+mod tests {
+    use bytes::Bytes;
+    use kafka_protocol::messages::produce_response::{
+        BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+        TopicProduceResponse,
+    };
+    use kafka_protocol::messages::{ProduceResponse as Oracle, ResponseHeader};
+    use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::produce::tests::{Sample, sample, tags, text};
+
+    fn encode(version: i16, header: &ResponseHeader, body: &Oracle) -> Frame {
+        let mut payload = BytesMut::new();
+        header.encode(&mut payload, i16::from(version >= 9)).unwrap();
+        body.encode(&mut payload, version).unwrap();
+        Frame::build(&payload).unwrap()
+    }
+
+    fn decode(version: i16, frame: &Frame) -> (ResponseHeader, Oracle) {
+        let mut payload = Bytes::copy_from_slice(frame.payload());
+        let header = ResponseHeader::decode(&mut payload, i16::from(version >= 9)).unwrap();
+        let body = Oracle::decode(&mut payload, version).unwrap();
+        assert!(payload.is_empty());
+        (header, body)
+    }
+
+    /// A request in which each topic and partition stands once, and no topic is without partitions.
+    fn distinct_sample() -> impl Strategy<Value = Sample> {
+        sample().prop_map(|mut sample| {
+            let topics = &mut sample.body.topic_data;
+            topics.retain(|topic| !topic.partition_data.is_empty());
+            for (position, topic) in topics.iter_mut().enumerate() {
+                topic.name = StrBytes::from_string(format!("{position}{}", &*topic.name)).into();
+                if sample.version >= 13 {
+                    topic.topic_id = format!("{:032x}", position + 1).parse().unwrap();
+                    topic.name = StrBytes::default().into();
+                }
+                for (index, partition) in topic.partition_data.iter_mut().enumerate() {
+                    partition.index = i32::try_from(10 - index).unwrap();
+                }
+            }
+            sample
+        })
+    }
+
+    fn refusal() -> impl Strategy<Value = Refusal> {
+        let record_error = (any::<i32>(), "[a-zé ]{0,200}")
+            .prop_map(|(batch_index, message)| RecordError { batch_index, message });
+        (any::<i16>(), proptest::option::of("[a-zé ]{0,200}"), vec(record_error, 0..4)).prop_map(
+            |(code, message, record_errors)| Refusal {
+                code: ErrorCode(code),
+                message,
+                record_errors,
+            },
+        )
+    }
+
+    /// What the oracle says that a refused partition looks like.
+    fn refused(version: i16, index: i32, refusal: &Refusal) -> PartitionProduceResponse {
+        let partition = PartitionProduceResponse::default()
+            .with_index(index)
+            .with_error_code(refusal.code.0)
+            .with_base_offset(-1)
+            .with_log_append_time_ms(-1)
+            .with_log_start_offset(-1);
+        if version < 8 {
+            return partition;
+        }
+        let mut record_errors = refusal.record_errors.clone();
+        record_errors.sort_by_key(|error| error.batch_index);
+        partition
+            .with_error_message(refusal.message.clone().map(StrBytes::from_string))
+            .with_record_errors(record_errors.into_iter().map(record_error).collect())
+    }
+
+    fn record_error(error: RecordError) -> BatchIndexAndErrorMessage {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(error.batch_index)
+            .with_batch_index_error_message(Some(StrBytes::from_string(error.message)))
+    }
+
+    /// What a broker may say about one partition.
+    fn stored(version: i16) -> impl Strategy<Value = PartitionProduceResponse> {
+        let numbers = (any::<i16>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<i32>());
+        (numbers, vec(any::<i32>(), 0..3), proptest::option::of(text()), tags(version)).prop_map(
+            move |((code, offset, time, start, leader), errors, message, tags)| {
+                let mut partition = PartitionProduceResponse::default()
+                    .with_error_code(code)
+                    .with_base_offset(offset)
+                    .with_log_append_time_ms(time)
+                    .with_unknown_tagged_fields(tags);
+                if version >= 5 {
+                    partition.log_start_offset = start;
+                }
+                if version >= 8 {
+                    let error = |index| RecordError { batch_index: index, message: "x".into() };
+                    partition.record_errors =
+                        errors.into_iter().map(|index| record_error(error(index))).collect();
+                    partition.error_message = message;
+                }
+                if version >= 10 {
+                    partition.current_leader =
+                        LeaderIdAndEpoch::default().with_leader_id(leader.into());
+                }
+                partition
+            },
+        )
+    }
+
+    /// A request, what is refused of it, and what the broker says about the rest: header, partitions one after the
+    /// other, tagged fields of a topic, and the end.
+    #[derive(Debug, Clone)]
+    struct Case {
+        sample: Sample,
+        refusals: Vec<Option<Refusal>>,
+        header: ResponseHeader,
+        stored: Vec<PartitionProduceResponse>,
+        topic_tags: std::collections::BTreeMap<i32, Bytes>,
+        end: Oracle,
+        reversed: bool,
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        distinct_sample().prop_flat_map(|sample| {
+            let version = sample.version;
+            let refusals = vec(proptest::option::of(refusal()), 12);
+            let end = (any::<i32>(), text(), tags(version));
+            let broker = (tags(version), vec(stored(version), 12), tags(version), end);
+            (refusals, broker, any::<bool>()).prop_map(move |(refusals, broker, reversed)| {
+                let (header_tags, stored, topic_tags, (throttle, host, end_tags)) = broker;
+                let mut end = Oracle::default()
+                    .with_throttle_time_ms(throttle)
+                    .with_unknown_tagged_fields(end_tags);
+                if version >= 10 {
+                    end.node_endpoints.push(NodeEndpoint::default().with_host(host));
+                }
+                let header = ResponseHeader::default()
+                    .with_correlation_id(sample.header.correlation_id)
+                    .with_unknown_tagged_fields(header_tags);
+                let sample = sample.clone();
+                Case { sample, refusals, header, stored, topic_tags, end, reversed }
+            })
+        })
+    }
+
+    impl Case {
+        fn refusal(&self, topic: usize, partition: usize) -> Option<Refusal> {
+            self.refusals[topic * 3 + partition].clone()
+        }
+
+        fn shape(&self) -> AnswerShape {
+            let frame = self.sample.frame();
+            let request = ProduceRequest::parse(&frame).unwrap();
+            AnswerShape::of(&request, |topic, partition| self.refusal(topic, partition))
+        }
+
+        /// Each topic of the request with those of its partitions that `answer` gives an answer for.
+        fn topics(
+            &self,
+            answer: impl Fn(usize, usize, i32) -> Option<PartitionProduceResponse>,
+        ) -> Vec<TopicProduceResponse> {
+            let requested = self.sample.body.topic_data.iter().enumerate();
+            let topics = requested.map(|(position, topic)| {
+                let partitions = topic.partition_data.iter().enumerate();
+                let forwarded =
+                    partitions.clone().any(|(it, _)| self.refusal(position, it).is_none());
+                let answers =
+                    partitions.filter_map(|(it, asked)| answer(position, it, asked.index));
+                TopicProduceResponse::default()
+                    .with_name(topic.name.clone())
+                    .with_topic_id(topic.topic_id)
+                    .with_partition_responses(answers.collect())
+                    .with_unknown_tagged_fields(if forwarded {
+                        self.topic_tags.clone()
+                    } else {
+                        Default::default()
+                    })
+            });
+            topics.filter(|topic| !topic.partition_responses.is_empty()).collect()
+        }
+
+        fn broker_says(
+            &self,
+            topic: usize,
+            partition: usize,
+            index: i32,
+        ) -> PartitionProduceResponse {
+            self.stored[topic * 3 + partition].clone().with_index(index)
+        }
+
+        /// The broker's answer to what was forwarded, in its own order.
+        fn broker(&self) -> Oracle {
+            let mut topics = self.topics(|topic, partition, index| {
+                let forwarded = self.refusal(topic, partition).is_none();
+                forwarded.then(|| self.broker_says(topic, partition, index))
+            });
+            if self.reversed {
+                topics.reverse();
+                topics.iter_mut().for_each(|topic| topic.partition_responses.reverse());
+            }
+            self.end.clone().with_responses(topics)
+        }
+
+        fn expected(&self) -> Oracle {
+            let version = self.sample.version;
+            let topics = self.topics(|topic, partition, index| {
+                Some(match self.refusal(topic, partition) {
+                    Some(refusal) => refused(version, index, &refusal),
+                    None => self.broker_says(topic, partition, index),
+                })
+            });
+            self.end.clone().with_responses(topics)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_merged_answer_is_what_an_encoder_makes_of_both_halves(case in case()) {
+            let version = case.sample.version;
+            let broker = encode(version, &case.header, &case.broker());
+            let merged = case.shape().merge(&broker).unwrap();
+            prop_assert_eq!(decode(version, &merged), (case.header.clone(), case.expected()));
+            prop_assert_eq!(merged, encode(version, &case.header, &case.expected()));
+        }
+
+        #[test]
+        fn a_local_answer_is_what_an_encoder_makes_of_the_refusals(
+            mut case in case(),
+            refusals in vec(refusal().prop_map(Some), 12),
+        ) {
+            case.refusals = refusals;
+            let version = case.sample.version;
+            let local = case.shape().local().unwrap();
+            let header = ResponseHeader::default().with_correlation_id(case.header.correlation_id);
+            let expected = Oracle::default().with_responses(case.expected().responses);
+            prop_assert_eq!(decode(version, &local), (header, expected));
+        }
+
+        #[test]
+        fn a_broker_that_answers_other_partitions_is_an_error(case in case(), extra: bool) {
+            let mut body = case.broker();
+            let Some(partitions) = body.responses.first_mut().map(|it| &mut it.partition_responses)
+            else { return Ok(()) };
+            let partition = partitions[0].index;
+            let expected = if extra {
+                partitions.push(partitions[0].clone());
+                WireError::Unasked { partition }
+            } else {
+                partitions.remove(0);
+                WireError::Unanswered { partition }
+            };
+            let broker = encode(case.sample.version, &case.header, &body);
+            prop_assert_eq!(case.shape().merge(&broker), Err(expected));
+        }
+
+        #[test]
+        fn a_broker_that_answers_what_was_refused_is_an_error(case in case()) {
+            let broker = encode(case.sample.version, &case.header, &case.expected());
+            let refused_any = case.broker() != case.expected() && !case.reversed;
+            let error = case.shape().merge(&broker).err();
+            if refused_any {
+                prop_assert!(matches!(error, Some(WireError::Unasked { .. })), "{:?}", error);
+            }
+        }
+
+        #[test]
+        fn an_answer_cut_anywhere_is_an_error(case in case()) {
+            let shape = case.shape();
+            let broker = encode(case.sample.version, &case.header, &case.broker());
+            for end in 0..broker.payload().len() {
+                let cut = Frame::build(&broker.payload()[..end]).unwrap();
+                prop_assert!(shape.merge(&cut).is_err(), "cut at {}", end);
+            }
+            let longer = Frame::build(&[broker.payload(), &[0]].concat()).unwrap();
+            let trailing = matches!(shape.merge(&longer), Err(WireError::TrailingBytes { left: 1, .. }));
+            prop_assert!(trailing);
+        }
+
+        #[test]
+        fn arbitrary_answers_never_panic(
+            version in 0..=13_i16,
+            tail in vec(prop_oneof![Just(0_u8), Just(1), Just(2), any::<u8>()], 0..120),
+        ) {
+            let shape = AnswerShape { version, correlation_id: 0, topics: Vec::new() };
+            let broker = Frame::build(&[&[0; 4][..], &tail].concat()).unwrap();
+            let allocated = allocation_counter::measure(|| {
+                let _ = shape.merge(&broker);
+            });
+            prop_assert!(allocated.bytes_max <= 4_096 + 100 * u64::try_from(tail.len()).unwrap());
+        }
+    }
+
+    fn old_shape(version: i16) -> AnswerShape {
+        let refusal = Refusal {
+            code: ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
+            message: Some("unsupported_format".into()),
+            record_errors: Vec::new(),
+        };
+        let partitions = vec![(4, Some(refusal)), (3, None)];
+        let topics = vec![TopicAnswer { topic: OwnedTopicKey::Name("t".into()), partitions }];
+        AnswerShape { version, correlation_id: 7, topics }
+    }
+
+    /// An answer of v0 to v2: partitions of topic `t` with their code and the value of their 64-bit fields.
+    fn old_answer(version: i16, partitions: &[(u8, u8, i64)], throttle: u8) -> Frame {
+        let mut payload = vec![0, 0, 0, 7, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0];
+        payload.push(u8::try_from(partitions.len()).unwrap());
+        for (index, code, value) in partitions {
+            payload.extend([0, 0, 0, *index, 0, *code]);
+            payload.extend(value.to_be_bytes());
+            if version >= 2 {
+                payload.extend(value.to_be_bytes());
+            }
+        }
+        if version >= 1 {
+            payload.extend([0, 0, 0, throttle]);
+        }
+        Frame::build(&payload).unwrap()
+    }
+
+    #[test]
+    fn the_versions_before_3_have_fewer_fields() {
+        for version in 0..=2 {
+            let mut shape = old_shape(version);
+            let broker = old_answer(version, &[(3, 0, 99)], 5);
+            let merged = old_answer(version, &[(4, 43, -1), (3, 0, 99)], 5);
+            assert_eq!(shape.merge(&broker), Ok(merged));
+            assert_eq!(shape.local(), Err(WireError::Unanswered { partition: 3 }));
+            shape.topics[0].partitions.pop();
+            assert_eq!(shape.local(), Ok(old_answer(version, &[(4, 43, -1)], 0)));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_an_error() {
+        let mut payload = old_answer(2, &[(3, 0, 99)], 5).payload().to_vec();
+        payload[3] = 8;
+        let broker = Frame::build(&payload).unwrap();
+        let error = WireError::Correlation { actual: 8, expected: 7 };
+        assert_eq!(old_shape(2).merge(&broker), Err(error));
+    }
+
+    /// A request of v3 whose topics, each with partitions, have no records.
+    fn request(topics: &[(&str, &[i32])]) -> Frame {
+        let mut payload = vec![0, 0, 0, 3, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 0];
+        payload.put_i32(i32::try_from(topics.len()).unwrap());
+        for (name, partitions) in topics {
+            Flexible(false).put_text(&mut payload, Some(name));
+            payload.put_i32(i32::try_from(partitions.len()).unwrap());
+            for partition in *partitions {
+                payload.put_i32(*partition);
+                payload.put_i32(-1);
+            }
+        }
+        Frame::build(&payload).unwrap()
+    }
+
+    fn coded(code: i16) -> Refusal {
+        Refusal { code: ErrorCode(code), message: None, record_errors: Vec::new() }
+    }
+
+    #[test]
+    fn what_stands_twice_is_answered_once_and_what_is_empty_not_at_all() {
+        let frame = request(&[("b", &[1, 0, 1]), ("empty", &[]), ("a", &[0]), ("b", &[0, 2])]);
+        let request = ProduceRequest::parse(&frame).unwrap();
+        let mut code = 0;
+        let mut asked = Vec::new();
+        let shape = AnswerShape::of(&request, |topic, partition| {
+            asked.push((topic, partition));
+            code += 1;
+            (code != 1).then(|| coded(code))
+        });
+        assert_eq!(asked, [(0, 0), (0, 1), (0, 2), (2, 0), (3, 0), (3, 1)]);
+        let (_, local) = decode(3, &shape.local().unwrap());
+        let answers: Vec<_> = local
+            .responses
+            .iter()
+            .map(|topic| {
+                let partitions = topic.partition_responses.iter();
+                (&*topic.name.0, partitions.map(|it| (it.index, it.error_code)).collect())
+            })
+            .collect::<Vec<(&str, Vec<_>)>>();
+        assert_eq!(answers, [("b", vec![(1, 3), (0, 2), (2, 6)]), ("a", vec![(0, 4)])]);
+    }
+
+    #[test]
+    fn past_the_bound_refusals_keep_their_code_and_lose_their_text() {
+        let frame = request(&[("t", &[0, 1, 2])]);
+        let request = ProduceRequest::parse(&frame).unwrap();
+        let shape = AnswerShape::of(&request, |_, partition| {
+            let message = "x".repeat(if partition == 1 { MAX_ANSWER_TEXT } else { 100 });
+            let record_errors = vec![RecordError { batch_index: 0, message }];
+            Some(Refusal { message: Some("y".into()), record_errors, ..coded(87) })
+        });
+        let refusals = shape.topics[0].partitions.iter().flat_map(|(_, refusal)| refusal);
+        let kept: Vec<_> =
+            refusals.map(|it| (it.code.0, it.message.is_some(), it.record_errors.len())).collect();
+        assert_eq!(kept, [(87, true, 1), (87, false, 0), (87, true, 1)]);
+    }
+
+    #[test]
+    fn text_longer_than_the_protocol_allows_is_cut_between_characters() {
+        for (version, header) in [(8, 2), (9, 3)] {
+            let mut out = BytesMut::new();
+            let long = "x".repeat(32_766) + "é";
+            flexible(version).put_text(&mut out, Some(&long));
+            assert_eq!(out.len(), header + 32_766);
+            assert_eq!(&out[header..], "x".repeat(32_766).as_bytes());
+        }
+    }
+}
