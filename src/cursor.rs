@@ -69,6 +69,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    #[cold]
     fn truncated(&self, needed: usize) -> CursorError {
         CursorError::Truncated { at: self.position(), needed, left: self.rest.len() }
     }
@@ -215,10 +216,17 @@ impl<'a> Cursor<'a> {
     /// [`CursorError::Truncated`] or [`CursorError::Varint`].
     #[inline]
     pub fn varint(&mut self) -> Result<i32, CursorError> {
-        let at = *self;
-        let raw = self.leb128::<5, true>()?;
-        let raw = u32::try_from(raw).map_err(|_| CursorError::Varint { at: at.position() })?;
-        Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
+        match *self.rest {
+            [byte @ 0..=0x7f, ref tail @ ..] => {
+                self.rest = tail;
+                Ok(unzigzag(u32::from(byte)))
+            }
+            [low, high @ 1..=0x7f, ref tail @ ..] => {
+                self.rest = tail;
+                Ok(unzigzag(two_bytes(low, high)))
+            }
+            _ => self.long_varint(),
+        }
     }
 
     /// A zigzag varint of 64 bits, no longer than its value needs.
@@ -227,9 +235,44 @@ impl<'a> Cursor<'a> {
     /// [`CursorError::Truncated`] or [`CursorError::Varint`].
     #[inline]
     pub fn varlong(&mut self) -> Result<i64, CursorError> {
+        match *self.rest {
+            [byte @ 0..=0x7f, ref tail @ ..] => {
+                self.rest = tail;
+                Ok(i64::from(unzigzag(u32::from(byte))))
+            }
+            [low, high @ 1..=0x7f, ref tail @ ..] => {
+                self.rest = tail;
+                Ok(i64::from(unzigzag(two_bytes(low, high))))
+            }
+            _ => self.long_varlong(),
+        }
+    }
+
+    /// What one and two bytes cannot hold, out of line so that the callers stay small.
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<i32, CursorError> {
+        let at = *self;
+        let raw = self.leb128::<5, true>()?;
+        let raw = u32::try_from(raw).map_err(|_| CursorError::Varint { at: at.position() })?;
+        Ok(unzigzag(raw))
+    }
+
+    #[inline(never)]
+    fn long_varlong(&mut self) -> Result<i64, CursorError> {
         let raw = self.leb128::<10, true>()?;
         Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
     }
+}
+
+#[inline]
+const fn unzigzag(raw: u32) -> i32 {
+    (raw >> 1).cast_signed() ^ -((raw & 1).cast_signed())
+}
+
+/// The raw value of a varint of exactly two bytes, of which `low` has the continuation bit.
+#[inline]
+fn two_bytes(low: u8, high: u8) -> u32 {
+    u32::from(low & 0x7f) | u32::from(high) << 7
 }
 
 #[cfg(test)]

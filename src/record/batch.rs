@@ -1,0 +1,227 @@
+//! The header of a record batch, magic 2 (KIP-98): structure, checksum, codec. Does not look at a record.
+//!
+//! ```text
+//! base offset i64 | batch length i32 | leader epoch i32 | magic i8 | crc u32 | attributes i16 | last offset delta i32 |
+//! base timestamp i64 | max timestamp i64 | producer id i64 | producer epoch i16 | base sequence i32 | record count i32
+//! ```
+//!
+//! The length counts from the byte after it, the CRC-32C covers everything from the attributes on.
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
+
+use crate::cursor::{Cursor, CursorError};
+use crate::limits::RecordLimits;
+use crate::record::{Allowance, Compression, RecordError, RecordReader, Scratch};
+
+/// Bytes of a batch up to its first record.
+pub const HEADER_BYTES: usize = 61;
+/// Bytes up to and with the batch length.
+const LENGTH_END: usize = 12;
+/// Bytes up to and with the magic: fewer do not tell which format it is.
+const MAGIC_END: usize = 17;
+/// Bytes up to and with the CRC.
+const CRC_END: usize = 21;
+/// What the length counts in the smallest message of any format. A broker takes less for damage before it looks at the magic.
+const SMALLEST_MESSAGE: i32 = 14;
+
+/// What stands before the records of a batch, as it stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// Offset of the first record; a producer writes 0.
+    pub base_offset: i64,
+    /// Bytes after this field.
+    pub batch_length: i32,
+    /// Set by the broker.
+    pub partition_leader_epoch: i32,
+    /// 2.
+    pub magic: i8,
+    /// CRC-32C of everything after this field.
+    pub crc: u32,
+    /// Bits 0-2 codec, 3 LogAppendTime, 4 transactional, 5 control, 6 has a delete horizon.
+    pub attributes: i16,
+    /// Offset of the last record from the base offset.
+    pub last_offset_delta: i32,
+    /// Timestamp that the records' deltas count from.
+    pub base_timestamp: i64,
+    /// Largest timestamp of the batch.
+    pub max_timestamp: i64,
+    /// -1 for a producer that is not idempotent.
+    pub producer_id: i64,
+    /// -1 for a producer that is not idempotent.
+    pub producer_epoch: i16,
+    /// Sequence of the first record, -1 for a producer that is not idempotent.
+    pub base_sequence: i32,
+    /// Records declared.
+    pub record_count: i32,
+}
+
+/// Exactly one batch of magic 2, borrowed from its record set.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    header: BatchHeader,
+    /// What the CRC covers.
+    covered: &'a [u8],
+    /// What follows the header.
+    records: &'a [u8],
+}
+
+/// Where a batch stands in the sequence of an idempotent producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProducerSequence {
+    /// Not negative.
+    pub producer_id: i64,
+    /// As it stands in the batch.
+    pub producer_epoch: i16,
+    /// Not negative.
+    pub base_sequence: i32,
+}
+
+impl<'a> Batch<'a> {
+    /// Takes `record_set` for exactly one batch of magic 2 with nothing after it. Checks its structure, not its checksum.
+    ///
+    /// What Apache Kafka 4.4 answers (`ByteBufferLogInputStream`, `ProduceRequest.validateRecords`), and where this differs:
+    ///
+    /// | Record set | Kafka | here |
+    /// |---|---|---|
+    /// | null, empty, too short to have a magic | 87 | 87 |
+    /// | announces less than any message has; magic below 0 or above 2 | 2 | 2 |
+    /// | magic 0 or 1 | 87 | 87 |
+    /// | shorter than a header, but of the length that it announces | 2 | 2 |
+    /// | announces more than there is | 87, "no batch" | 2: the size is wrong |
+    /// | a second whole batch | 87 | 87 |
+    /// | bytes after the batch that are none | taken, cut off when stored | 87 |
+    ///
+    /// # Errors
+    /// [`RecordError`] of class `Corrupt` (2) or `UnsupportedFormat` (87).
+    pub fn parse(record_set: &'a [u8]) -> Result<Self, RecordError> {
+        check_size(record_set)?;
+        let header =
+            read_header(record_set).map_err(|_| RecordError::NoBatch { len: record_set.len() })?;
+        let covered = record_set.get(CRC_END..).unwrap_or_default();
+        let records = record_set.get(HEADER_BYTES..).unwrap_or_default();
+        Ok(Self { header, covered, records })
+    }
+
+    /// The header as it stands there.
+    #[must_use]
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The bytes of the records, as they came: compressed, if they are.
+    #[must_use]
+    pub const fn record_bytes(&self) -> &'a [u8] {
+        self.records
+    }
+
+    /// Compares the CRC-32C with the bytes. To be done before anything inside is trusted, or refused.
+    ///
+    /// # Errors
+    /// [`RecordError::Checksum`].
+    pub fn verify_checksum(&self) -> Result<(), RecordError> {
+        let actual = crc32c::crc32c(self.covered);
+        let expected = self.header.crc;
+        if actual == expected { Ok(()) } else { Err(RecordError::Checksum { actual, expected }) }
+    }
+
+    /// How the records are compressed.
+    ///
+    /// # Errors
+    /// [`RecordError::UnknownCompression`].
+    pub fn compression(&self) -> Result<Compression, RecordError> {
+        let [_, low] = self.header.attributes.to_be_bytes();
+        let id = low & 0x07;
+        Compression::from_id(id).ok_or(RecordError::UnknownCompression { id })
+    }
+
+    /// Walks the records, decompressing as it goes. `scratch` keeps the memory that this takes for the next batch;
+    /// every growth of it is asked of `allowance` first. An uncompressed batch needs neither.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the batch declares no record, if its codec is unknown, if the compressed stream does not even
+    /// begin as one, or if the memory for it is not granted.
+    pub fn records<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        limits: &RecordLimits,
+        allowance: &'s mut dyn Allowance,
+    ) -> Result<RecordReader<'s>, RecordError>
+    where
+        'a: 's,
+    {
+        let codec = self.compression()?;
+        let count = self.header.record_count;
+        if count < 1 {
+            return Err(RecordError::RecordCount { count });
+        }
+        RecordReader::new(codec, self.records, count, scratch, limits, allowance)
+    }
+}
+
+/// Producer id, epoch and base sequence of what looks like a batch of magic 2, whatever else is wrong with it. `None` if it
+/// is not sequenced: the producer id or the base sequence is negative.
+#[must_use]
+pub fn peek_sequence(record_set: &[u8]) -> Option<ProducerSequence> {
+    let header = read_header(record_set).ok()?;
+    let BatchHeader { magic, producer_id, producer_epoch, base_sequence, .. } = header;
+    (magic == 2 && producer_id >= 0 && base_sequence >= 0).then_some(ProducerSequence {
+        producer_id,
+        producer_epoch,
+        base_sequence,
+    })
+}
+
+/// Whether `record_set` is one batch of magic 2 by its length and its magic.
+fn check_size(record_set: &[u8]) -> Result<(), RecordError> {
+    let len = record_set.len();
+    let (announced, magic) =
+        read_size_and_magic(record_set).map_err(|_| RecordError::NoBatch { len })?;
+    let available = len.saturating_sub(LENGTH_END);
+    let wrong_length = RecordError::BatchLength { announced, available };
+    if announced < SMALLEST_MESSAGE {
+        return Err(wrong_length);
+    }
+    match magic {
+        2 => {}
+        0 | 1 => return Err(RecordError::OldMagic { magic }),
+        _ => return Err(RecordError::UnknownMagic { magic }),
+    }
+    let at = usize::try_from(announced)
+        .ok()
+        .and_then(|announced| announced.checked_add(LENGTH_END))
+        .filter(|&at| (HEADER_BYTES..=len).contains(&at))
+        .ok_or(wrong_length)?;
+    match len.saturating_sub(at) {
+        0 => Ok(()),
+        left => Err(RecordError::BytesAfterBatch { at, left }),
+    }
+}
+
+fn read_size_and_magic(record_set: &[u8]) -> Result<(i32, i8), CursorError> {
+    let mut cursor = Cursor::new(record_set);
+    cursor.i64()?;
+    let batch_length = cursor.i32()?;
+    cursor.i32()?;
+    let magic = cursor.i8()?;
+    debug_assert_eq!(cursor.position(), MAGIC_END);
+    Ok((batch_length, magic))
+}
+
+fn read_header(record_set: &[u8]) -> Result<BatchHeader, CursorError> {
+    let mut cursor = Cursor::new(record_set);
+    Ok(BatchHeader {
+        base_offset: cursor.i64()?,
+        batch_length: cursor.i32()?,
+        partition_leader_epoch: cursor.i32()?,
+        magic: cursor.i8()?,
+        crc: cursor.u32()?,
+        attributes: cursor.i16()?,
+        last_offset_delta: cursor.i32()?,
+        base_timestamp: cursor.i64()?,
+        max_timestamp: cursor.i64()?,
+        producer_id: cursor.i64()?,
+        producer_epoch: cursor.i16()?,
+        base_sequence: cursor.i32()?,
+        record_count: cursor.i32()?,
+    })
+}

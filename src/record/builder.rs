@@ -1,0 +1,1 @@
+//! Builds batches for tests.
