@@ -59,6 +59,18 @@ pub enum WireError {
         /// Bytes left.
         left: usize,
     },
+    /// What follows an answer's records has to be held whole, and is too large for that.
+    #[error("{what} v{version}: {size} bytes behind the records but at most {limit} are taken")]
+    TailTooLarge {
+        /// Name of the message.
+        what: &'static str,
+        /// Its version.
+        version: i16,
+        /// Bytes behind the records.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A version that was not offered.
     #[error("{what} v{version} was not offered ({min} to {max} were)")]
     Version {

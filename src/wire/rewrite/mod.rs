@@ -1,0 +1,76 @@
+//! Rewrites responses that have to be read: the versions that a broker offers, and every place that tells clients
+//! where a node listens. Bytes that are not replaced go through as they came, unknown tagged fields too.
+//!
+//! Fetch and ShareFetch are not here: their answers are never held whole, see [`super::stream`].
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
+
+mod api_versions;
+mod describe_cluster;
+pub(crate) mod encode;
+pub(in crate::wire) mod endpoints;
+mod find_coordinator;
+mod metadata;
+mod produce;
+mod share_acknowledge;
+#[cfg(test)]
+pub(in crate::wire) mod support;
+pub(in crate::wire) mod walk;
+
+use std::ops::RangeInclusive;
+
+pub use api_versions::api_versions_refusal;
+
+use self::walk::Layout;
+use super::{Cluster, WireError, frame::Frame};
+
+/// Rewrites the response `frame` to a request of `api_key` and `version`: what clients are told about nodes comes from
+/// `cluster`, which learns nodes and topic ids on the way. Responses without anything to rewrite come back as they are.
+///
+/// # Errors
+/// [`WireError`] if the response cannot be read to its last byte, and [`WireError::Version`] if such a version of a
+/// response that has to be read was never offered.
+pub fn rewrite_response(
+    api_key: i16,
+    version: i16,
+    frame: &Frame,
+    cluster: &dyn Cluster,
+) -> Result<Frame, WireError> {
+    let Some((layout, rewrite)) = rewriter(api_key, version) else { return Ok(frame.clone()) };
+    let range = offered(api_key).unwrap_or(0..=0);
+    if !range.contains(&version) {
+        let (min, max) = (*range.start(), *range.end());
+        return Err(WireError::Version { what: layout.what, version, min, max });
+    }
+    Ok(rewrite(layout, frame, cluster)?.unwrap_or_else(|| frame.clone()))
+}
+
+/// Rewrites one kind of response; `None` if nothing had to be replaced.
+type Rewriter = fn(Layout, &Frame, &dyn Cluster) -> Result<Option<Frame>, WireError>;
+
+fn rewriter(api_key: i16, version: i16) -> Option<(Layout, Rewriter)> {
+    let (what, first_flexible, rewrite): (_, _, Rewriter) = match api_key {
+        0 => ("Produce response", 9, produce::rewrite),
+        3 => ("Metadata response", 9, metadata::rewrite),
+        10 => ("FindCoordinator response", 3, find_coordinator::rewrite),
+        18 => ("ApiVersions response", 3, |layout, frame, _| api_versions::rewrite(layout, frame)),
+        60 => ("DescribeCluster response", 0, describe_cluster::rewrite),
+        79 => ("ShareAcknowledge response", 0, share_acknowledge::rewrite),
+        _ => return None,
+    };
+    Some((Layout { what, version, flexible: version >= first_flexible }, rewrite))
+}
+
+/// The versions that clients are offered of an API that is read or rewritten; `None` for all others.
+fn offered(api_key: i16) -> Option<RangeInclusive<i16>> {
+    match api_key {
+        0 => Some(0..=13),
+        1 => Some(0..=18),
+        3 => Some(0..=13),
+        10 => Some(0..=6),
+        17 => Some(1..=1),
+        18 => Some(0..=4),
+        60 | 78 | 79 => Some(0..=2),
+        _ => None,
+    }
+}
