@@ -74,3 +74,37 @@ fn offered(api_key: i16) -> Option<RangeInclusive<i16>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{support::*, *};
+    use proptest::prelude::*;
+
+    #[test]
+    fn versions_that_were_never_offered_are_errors() {
+        for (api_key, version) in [(0, 14), (3, -1), (3, 14), (10, 7), (18, 5), (60, 3), (79, 3)] {
+            let result = rewrite_response(api_key, version, &frame(&[0; 64]), &TenNodes::default());
+            assert!(matches!(result, Err(WireError::Version { .. })), "{api_key} v{version}");
+        }
+    }
+
+    #[test]
+    fn other_responses_come_back_as_they_are() {
+        for api_key in [-1, 1, 2, 17, 36, 78, 1_000] {
+            let frame = frame(b"anything");
+            let rewritten = rewrite_response(api_key, 99, &frame, &TenNodes::default());
+            assert_eq!(rewritten, Ok(frame));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            api_key in prop::sample::select(vec![0_i16, 3, 10, 18, 60, 79]),
+            version in 0..14_i16,
+            body: Vec<u8>,
+        ) {
+            let _ = rewrite_response(api_key, version, &frame(&body), &TenNodes::default());
+        }
+    }
+}
