@@ -81,6 +81,7 @@ pub fn api_versions_refusal(correlation_id: i32) -> Frame {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::{rewrite_response, support::*};
     use super::*;
@@ -149,18 +150,22 @@ mod tests {
             version in 0..=4_i16, tape in tape(), damage: (usize, u8),
         ) {
             let mut dice = Dice::new(tape, version >= 3);
-            let response = response(&mut dice, version);
+            // Error 35 has the body of v0, which is a piece of the others.
+            let response = response(&mut dice, version).with_error_code(0);
             check_damage(18, version, &encode(&response, version, &Tags::new()), damage);
         }
     }
 
-    fn api_keys(max_versions: &[(i16, i16, i16)]) -> Vec<ApiVersion> {
-        max_versions.iter().map(|(key, min, max)| entry(*key, *min, *max)).collect()
+    /// Api keys, their lowest and highest versions.
+    type Ranges = &'static [(i16, i16, i16)];
+
+    fn api_keys(ranges: &[(i16, i16, i16)]) -> Vec<ApiVersion> {
+        ranges.iter().map(|(key, min, max)| entry(*key, *min, *max)).collect()
     }
 
     #[test]
     fn brokers_of_all_ages_are_cut_alike() {
-        let table: [(&[(i16, i16, i16)], &[(i16, i16, i16)]); 5] = [
+        let table: [(Ranges, Ranges); 5] = [
             // Kafka 4 names Produce v0 without taking it.
             (&[(0, 0, 13), (1, 4, 18), (3, 0, 13)], &[(0, 0, 13), (1, 4, 18), (3, 0, 13)]),
             (&[(0, 3, 14), (18, 0, 5), (17, 0, 1)], &[(0, 3, 13), (18, 0, 4), (17, 1, 1)]),
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_answer_to_an_unknown_version_is_read_as_v0() {
-        let table: [&[(i16, i16, i16)]; 2] = [&[], &[(18, 0, 3)]];
+        let table: [Ranges; 2] = [&[], &[(18, 0, 3)]];
         for (keys, version) in table.iter().flat_map(|keys| (0..=4).map(move |v| (keys, v))) {
             let response =
                 ApiVersionsResponse::default().with_error_code(35).with_api_keys(api_keys(keys));

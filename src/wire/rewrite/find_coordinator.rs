@@ -134,7 +134,6 @@ fn nobody(walk: &Walk<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::super::{rewrite_response, support::*};
-    use super::*;
     use kafka_protocol::{
         messages::{BrokerId, FindCoordinatorResponse, find_coordinator_response::Coordinator},
         protocol::StrBytes,

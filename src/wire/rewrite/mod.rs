@@ -7,13 +7,14 @@
 
 mod api_versions;
 mod describe_cluster;
-pub(crate) mod encode;
+pub(in crate::wire) mod encode;
 pub(in crate::wire) mod endpoints;
 mod find_coordinator;
 mod metadata;
 mod produce;
 mod share_acknowledge;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 pub(in crate::wire) mod support;
 pub(in crate::wire) mod walk;
 

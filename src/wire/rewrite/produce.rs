@@ -78,7 +78,6 @@ fn node_endpoints(mut field: Walk<'_>, cluster: &dyn Cluster) -> Result<Vec<u8>,
 #[cfg(test)]
 mod tests {
     use super::super::{rewrite_response, support::*};
-    use super::*;
     use kafka_protocol::messages::{
         ProduceResponse,
         produce_response::{

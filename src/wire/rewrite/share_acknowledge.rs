@@ -46,6 +46,7 @@ fn partition(walk: &mut Walk<'_>) -> Result<(), WireError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 mod tests {
     use super::super::{rewrite_response, support::*};
     use super::*;
