@@ -62,7 +62,7 @@ pub enum RecordError {
         /// What the header says.
         count: i32,
     },
-    /// The length of a record is missing, negative, or more than what is left.
+    /// A field of a record is cut short, over-long, or negative where it must not be.
     #[error("record {record}: {what}: {error}")]
     Field {
         /// Its index in the batch.
