@@ -227,6 +227,7 @@ fn read_header(record_set: &[u8]) -> Result<BatchHeader, CursorError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
 mod tests {
     use super::*;
     use crate::record::RecordErrorClass::{Corrupt, Undecodable, UnsupportedFormat};

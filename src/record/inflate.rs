@@ -136,6 +136,7 @@ const fn shift(error: CursorError, by: usize) -> CursorError {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
 mod tests {
     use super::*;
     use crate::limits::MIB;

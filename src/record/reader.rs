@@ -2,10 +2,10 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
-use crate::cursor::{Cursor, CursorError};
+use crate::cursor::Cursor;
 use crate::limits::RecordLimits;
 use crate::record::inflate::{Inflater, length_error, record_length};
-use crate::record::{Allowance, Compression, RecordError, Scratch};
+use crate::record::{Allowance, Compression, RecordError, Scratch, walk};
 
 /// One record, borrowed from its batch. Its headers went past while it was walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,8 @@ pub struct Record<'r> {
 }
 
 enum Source<'s> {
-    Plain(Cursor<'s>),
+    /// What is not walked yet, and all of it.
+    Plain(&'s [u8], &'s [u8]),
     Compressed(Inflater<'s>),
 }
 
@@ -35,10 +36,25 @@ enum Source<'s> {
 pub struct RecordReader<'s> {
     source: Source<'s>,
     next: i32,
-    /// Where to stop: the declared count, or 0 after an error.
-    stop: i32,
+    end: End,
     max_record_bytes: usize,
+}
+
+/// Where to stop. Apart from the source, which a record borrows from while its error is noted.
+struct End {
+    /// The declared count, or 0 after an error.
+    at: i32,
     failed: Option<RecordError>,
+}
+
+impl End {
+    /// From now on there is only this error.
+    #[cold]
+    const fn fail(&mut self, error: RecordError) -> RecordError {
+        self.at = 0;
+        self.failed = Some(error);
+        error
+    }
 }
 
 impl<'s> RecordReader<'s> {
@@ -52,10 +68,11 @@ impl<'s> RecordReader<'s> {
     ) -> Result<Self, RecordError> {
         let source = match Inflater::new(codec, records, scratch, limits, allowance)? {
             Some(inflater) => Source::Compressed(inflater),
-            None => Source::Plain(Cursor::new(records)),
+            None => Source::Plain(records, records),
         };
         let max_record_bytes = limits.max_record_bytes;
-        Ok(Self { source, next: 0, stop: count, max_record_bytes, failed: None })
+        let end = End { at: count, failed: None };
+        Ok(Self { source, next: 0, end, max_record_bytes })
     }
 
     /// The next record; every header of it is passed to `on_header(key, value)`, once and in order, before the record is
@@ -69,122 +86,70 @@ impl<'s> RecordReader<'s> {
     where
         F: FnMut(&'r [u8], Option<&'r [u8]>),
     {
-        if self.next >= self.stop {
-            return self.end().map(|()| None);
+        if self.next >= self.end.at {
+            return self.finish().map(|()| None);
         }
         let index = self.next;
+        let limit = self.max_record_bytes;
         let body = match &mut self.source {
-            Source::Plain(cursor) => plain_body(cursor, index, self.max_record_bytes),
-            Source::Compressed(inflater) => inflater.body(index, self.max_record_bytes),
+            Source::Plain(rest, whole) => match walk::bytes(rest) {
+                Some((body, behind)) if body.len() <= limit => {
+                    *rest = behind;
+                    body
+                }
+                _ => return Err(self.end.fail(explain_length(rest, whole, index, limit))),
+            },
+            Source::Compressed(inflater) => match inflater.body(index, limit) {
+                Ok(body) => body,
+                Err(error) => return Err(self.end.fail(error)),
+            },
         };
-        match body.and_then(|body| walk(body, index, on_header)) {
-            Ok(record) => {
-                self.next = index.saturating_add(1);
-                Ok(Some(record))
+        match walk::fields(body, on_header) {
+            Some((key, value)) => {
+                self.next = index.wrapping_add(1); // it is below the end
+                Ok(Some(Record { batch_index: index, key, value }))
             }
-            Err(error) => {
-                self.stop = 0;
-                self.failed = Some(error);
-                Err(error)
-            }
+            None => Err(self.end.fail(walk::explain(body, index))),
         }
     }
 
     /// After the last record, or after an error.
     #[cold]
-    fn end(&mut self) -> Result<(), RecordError> {
-        if let Some(error) = self.failed {
+    fn finish(&mut self) -> Result<(), RecordError> {
+        if let Some(error) = self.end.failed {
             return Err(error);
         }
+        let count = self.end.at;
         let ended = match &mut self.source {
-            Source::Plain(cursor) if cursor.is_empty() => Ok(()),
-            Source::Plain(cursor) => {
-                Err(RecordError::LeftInBatch { count: self.stop, at: cursor.position() })
+            Source::Plain([], _) => Ok(()),
+            Source::Plain(rest, whole) => {
+                let at = whole.len().saturating_sub(rest.len());
+                Err(RecordError::LeftInBatch { count, at })
             }
-            Source::Compressed(inflater) => inflater.end(self.stop),
+            Source::Compressed(inflater) => inflater.end(count),
         };
-        self.failed = ended.err();
-        ended
+        ended.map_err(|error| self.end.fail(error))
     }
 }
 
-/// The bytes of the next record of an uncompressed batch, its length apart.
-#[inline]
-fn plain_body<'s>(
-    cursor: &mut Cursor<'s>,
-    index: i32,
-    max_bytes: usize,
-) -> Result<&'s [u8], RecordError> {
-    let start = *cursor;
-    let body = cursor
-        .varint()
-        .and_then(|length| record_length(length, start.position()))
-        .and_then(|length| cursor.take(length))
-        .map_err(|error| length_error(index, error))?;
-    if body.len() > max_bytes {
-        return Err(RecordError::RecordTooLarge {
-            record: index,
-            size: body.len(),
-            limit: max_bytes,
-        });
-    }
-    Ok(body)
-}
-
-/// ```text
-/// attributes i8 | timestamp delta varlong | offset delta varint | key | value | header count varint | (key value)*
-/// ```
-///
-/// The attributes mean nothing yet, the deltas nothing here: a broker compares them with the batch's header.
-#[inline]
-fn walk<'r, F>(body: &'r [u8], index: i32, mut on_header: F) -> Result<Record<'r>, RecordError>
-where
-    F: FnMut(&'r [u8], Option<&'r [u8]>),
-{
-    let in_field = |what| move |error| RecordError::Field { record: index, what, error };
-    let mut cursor = Cursor::new(body);
-    cursor.u8().map_err(in_field("attributes"))?;
-    cursor.varlong().map_err(in_field("timestamp delta"))?;
-    cursor.varint().map_err(in_field("offset delta"))?;
-    let key = nullable_bytes(&mut cursor).map_err(in_field("key"))?;
-    let value = nullable_bytes(&mut cursor).map_err(in_field("value"))?;
-    let headers = length(&mut cursor).map_err(in_field("header count"))?;
-    for _ in 0..headers {
-        let key = length(&mut cursor)
-            .and_then(|length| cursor.take(length))
-            .map_err(in_field("header key"))?;
-        let value = nullable_bytes(&mut cursor).map_err(in_field("header value"))?;
-        on_header(key, value);
-    }
-    if !cursor.is_empty() {
-        let (at, left) = (cursor.position(), cursor.remaining());
-        return Err(RecordError::LeftInRecord { record: index, at, left });
-    }
-    Ok(Record { batch_index: index, key, value })
-}
-
-/// A length or a count that is not negative.
-#[inline]
-fn length(cursor: &mut Cursor<'_>) -> Result<usize, CursorError> {
-    let start = *cursor;
-    let length = cursor.varint()?;
-    record_length(length, start.position())
-}
-
-/// A length and so many bytes; -1 is null, anything below is an error.
-#[inline]
-fn nullable_bytes<'r>(cursor: &mut Cursor<'r>) -> Result<Option<&'r [u8]>, CursorError> {
-    let start = *cursor;
-    match cursor.varint()? {
-        -1 => Ok(None),
-        length => {
-            let length = record_length(length, start.position())?;
-            cursor.take(length).map(Some)
-        }
+/// Why an uncompressed batch has no record at `rest`.
+#[cold]
+fn explain_length(rest: &[u8], whole: &[u8], record: i32, limit: usize) -> RecordError {
+    let at = whole.len().saturating_sub(rest.len());
+    let mut cursor = Cursor::new(whole);
+    let size = cursor
+        .skip(at)
+        .and_then(|()| cursor.varint())
+        .and_then(|length| record_length(length, at))
+        .and_then(|length| cursor.take(length).map(<[u8]>::len));
+    match size {
+        Ok(size) => RecordError::RecordTooLarge { record, size, limit },
+        Err(error) => length_error(record, error),
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
 mod tests {
     use super::*;
     use crate::record::RecordErrorClass::{TooLarge, Undecodable};

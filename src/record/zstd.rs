@@ -161,6 +161,7 @@ const fn invalid(at: usize, what: &'static str) -> RecordError {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
 mod tests {
     use super::*;
     use crate::limits::{MIB, RecordLimits};
