@@ -43,7 +43,7 @@ impl Fault {
     }
 
     /// The error that it is for the caller, with the path in words.
-    pub(super) fn into_error(self: Box<Self>, graph: &Graph, root: NodeId) -> Box<DatumError> {
+    pub(super) fn into_error(self, graph: &Graph, root: NodeId) -> Box<DatumError> {
         let mut path = String::new();
         for segment in self.path.iter().rev() {
             match segment {
@@ -62,7 +62,7 @@ impl Fault {
         if path.is_empty() {
             path = cut(graph.name(root));
         }
-        let Self { kind: fault, offset, detail, .. } = *self;
+        let Self { kind: fault, offset, detail, .. } = self;
         Box::new(DatumError { fault, path: shortened(path), offset, detail })
     }
 }
@@ -85,8 +85,8 @@ fn shortened(path: String) -> String {
     if path.len() <= MAX_SHOWN_BYTES {
         return path;
     }
-    let head = path.floor_char_boundary(MAX_SHOWN_BYTES / 3);
-    let tail = path.ceil_char_boundary(path.len() - MAX_SHOWN_BYTES / 2);
-    let part = |range: Option<&str>| range.unwrap_or_default().to_owned();
-    format!("{}…{}", part(path.get(..head)), part(path.get(tail..)))
+    let split = |at: usize| (at..path.len()).find(|at| path.is_char_boundary(*at));
+    let head = split(MAX_SHOWN_BYTES / 3).and_then(|end| path.get(..end));
+    let tail = split(path.len() - MAX_SHOWN_BYTES / 2).and_then(|start| path.get(start..));
+    format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default())
 }
