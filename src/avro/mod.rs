@@ -21,7 +21,11 @@ mod program;
 mod walk;
 
 #[cfg(test)]
+mod json_oracle;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;
 
