@@ -93,7 +93,8 @@ mod tests {
         };
         assert!(check("[[]]", &["[[]]"], &limits).is_ok());
         assert!(check("1234567890", &[], &limits).is_ok());
-        let fault = |text, references: &[&str]| check(text, references, &limits).unwrap_err().detail;
+        let fault =
+            |text, references: &[&str]| check(text, references, &limits).unwrap_err().detail;
         assert_eq!(fault("[[[]]]", &[]), "schema document nests 3 levels, at most 2 are taken");
         assert_eq!(fault("1", &["[[["]), "schema document nests 3 levels, at most 2 are taken");
         assert_eq!(fault("1", &["1", "1"]), "2 references, at most 1 are taken");

@@ -5,10 +5,10 @@
 //! megabytes for a few kilobytes (nested defaults, aliases). What it reads beside names and types (defaults, aliases,
 //! logical types) says nothing about whether a datum of the writer's schema is whole. It is the oracle of the tests.
 
+use super::bounds;
 use super::error::SchemaFault;
 use super::graph::{Graph, NodeId, Type};
 use super::names::{NameTable, full_name, is_name, namespace_of};
-use super::bounds;
 use crate::limits::SchemaLimits;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,9 @@ pub(super) fn read(
     for (index, reference) in references.iter().enumerate() {
         // A type that two references need is often listed twice.
         if seen.insert(*reference) {
-            reader.document(reference).map_err(|fault| fault.within(&format!("reference {index}")))?;
+            reader
+                .document(reference)
+                .map_err(|fault| fault.within(&format!("reference {index}")))?;
         }
     }
     let root = reader.document(text)?;

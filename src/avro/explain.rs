@@ -2,7 +2,7 @@
 //!
 //! It obeys the same rules on the graph, value by value. It never accepts anything: that is the fast walk's to say.
 
-use super::fault::{Fault, Segment, cut};
+use super::fault::{Fault, Segment, bytes, cut};
 use super::graph::{Graph, NodeId, Type};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS};
 use std::ops::Range;
@@ -68,13 +68,13 @@ impl Reader<'_> {
         Err(Fault::new(self.at, format!("nested deeper than {MAX_DATUM_DEPTH} levels")))
     }
 
-    fn left(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
+    fn left(&self) -> u64 {
+        u64::try_from(self.bytes.len().saturating_sub(self.at)).unwrap_or(u64::MAX)
     }
 
     /// Passes over `width` bytes if they are there.
     fn skip(&mut self, width: u64) -> bool {
-        let width = usize::try_from(width).ok().filter(|width| *width <= self.left());
+        let width = usize::try_from(width).ok().filter(|_| width <= self.left());
         self.at = self.at.saturating_add(width.unwrap_or(0));
         width.is_some()
     }
@@ -142,9 +142,9 @@ impl Reader<'_> {
         let size = if count < 0 { Some(self.length(&format!("{what} block"))?) } else { None };
         let items = count.unsigned_abs();
         let no_count = i64::try_from(items).is_err();
-        let left = u64::try_from(self.left()).unwrap_or(u64::MAX);
+        let left = self.left();
         if no_count || (takes_bytes && items > left) {
-            let detail = format!("{what} block of {items} items, {left} bytes left");
+            let detail = format!("{what} block of {items} items, {} left", bytes(left));
             return Err(Fault::new(at, detail));
         }
         Ok(Some(Block { at, items, start: self.at, size }))
@@ -154,7 +154,8 @@ impl Reader<'_> {
         let taken = self.at.saturating_sub(block.start);
         match block.size {
             Some(size) if size != taken => {
-                let detail = format!("block size {size}, its items take {taken} bytes");
+                let taken = bytes(u64::try_from(taken).unwrap_or(u64::MAX));
+                let detail = format!("block size {size}, its items take {taken}");
                 Err(Fault::new(block.at, detail))
             }
             _ => Ok(()),
@@ -186,9 +187,8 @@ impl Reader<'_> {
     }
 
     fn truncated(&self, what: &str, needed: u64) -> Box<Fault> {
-        let bytes = if needed == 1 { "byte" } else { "bytes" };
         let left = self.left();
-        Fault::new(self.at, format!("{what} takes {needed} {bytes}, {left} left"))
+        Fault::new(self.at, format!("{what} takes {}, {left} left", bytes(needed)))
     }
 
     fn symbol(&mut self, count: usize) -> Walked {
@@ -235,11 +235,11 @@ impl Reader<'_> {
         let at = self.at;
         let length = self.varint(&format!("{what} length"))?;
         let left = self.left();
-        match usize::try_from(length) {
-            Ok(fits) if fits <= left => Ok(fits),
-            Ok(_) => Err(Fault::new(at, format!("{what} length {length}, {left} bytes left"))),
-            Err(_) => Err(Fault::new(at, format!("{what} length {length} is negative"))),
-        }
+        let Ok(unsigned) = u64::try_from(length) else {
+            return Err(Fault::new(at, format!("{what} length {length} is negative")));
+        };
+        let fits = usize::try_from(length).ok().filter(|_| unsigned <= left);
+        fits.ok_or_else(|| Fault::new(at, format!("{what} length {length}, {} left", bytes(left))))
     }
 
     fn varint(&mut self, what: &str) -> Walked<i64> {
@@ -247,7 +247,10 @@ impl Reader<'_> {
         let (mut raw, mut shift) = (0_u64, 0_u32);
         loop {
             let Some(byte) = self.bytes.get(self.at).copied() else {
-                return Err(Fault::new(start, format!("{what} is cut off by the end of the bytes")));
+                return Err(Fault::new(
+                    start,
+                    format!("{what} is cut off by the end of the bytes"),
+                ));
             };
             self.at += 1;
             if shift == 63 && byte > 1 {

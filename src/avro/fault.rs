@@ -31,8 +31,10 @@ impl Fault {
         Box::new(Self { kind: DatumFault::Invalid, offset, detail, path: Vec::new() })
     }
 
-    /// It is a datum, up to `offset`.
-    pub(super) fn trailing(offset: usize, detail: String) -> Box<Self> {
+    /// It is a datum, up to `offset`, of `length` bytes.
+    pub(super) fn trailing(offset: usize, length: usize) -> Box<Self> {
+        let left = u64::try_from(length.saturating_sub(offset)).unwrap_or(u64::MAX);
+        let detail = format!("{} left over", bytes(left));
         Box::new(Self { kind: DatumFault::TrailingBytes, ..*Self::new(offset, detail) })
     }
 
@@ -65,6 +67,11 @@ impl Fault {
         let Self { kind: fault, offset, detail, .. } = self;
         Box::new(DatumError { fault, path: shortened(path), offset, detail })
     }
+}
+
+/// A number of bytes in words.
+pub(super) fn bytes(count: u64) -> String {
+    format!("{count} byte{}", if count == 1 { "" } else { "s" })
 }
 
 /// A name of the schema, short enough for a message.

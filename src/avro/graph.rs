@@ -23,17 +23,30 @@ pub(super) enum Type {
     Boolean,
     Bytes,
     Double,
-    Enum { name: Box<str>, symbols: NameTable },
-    Fixed { name: Box<str>, size: u64 },
+    Enum {
+        name: Box<str>,
+        symbols: NameTable,
+    },
+    Fixed {
+        name: Box<str>,
+        size: u64,
+    },
     Float,
     Int,
     Long,
     Map(NodeId),
     Null,
-    Record { name: Box<str>, fields: NameTable, types: Vec<NodeId> },
+    Record {
+        name: Box<str>,
+        fields: NameTable,
+        types: Vec<NodeId>,
+    },
     String,
     /// `tags` are the names that the JSON encoding gives the branches.
-    Union { branches: Vec<NodeId>, tags: NameTable },
+    Union {
+        branches: Vec<NodeId>,
+        tags: NameTable,
+    },
 }
 
 /// All types of one schema. Ids come from this graph only, so each of them leads to a node.

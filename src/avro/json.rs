@@ -7,7 +7,7 @@
 //! * `float` and `double` may be NaN or infinite: Python writes `NaN`, `Infinity` and `-Infinity` without quotes, Java
 //!   with them. Both are taken, in these two types only. Numbers beyond the type's range are rounded by readers and taken.
 
-use super::fault::{Fault, Segment, cut};
+use super::fault::{Fault, Segment, bytes as in_bytes, cut};
 use super::graph::{Graph, NodeId, Type};
 use super::json_text::{Quoted, Text, Unescaped};
 use super::names::NameTable;
@@ -21,10 +21,7 @@ pub(super) fn check(graph: &Graph, root: NodeId, bytes: &[u8]) -> Checked {
     if checker.text.peek().is_none() {
         return Ok(());
     }
-    let at = checker.text.offset();
-    let left = bytes.len().saturating_sub(at);
-    let unit = if left == 1 { "byte" } else { "bytes" };
-    Err(Fault::trailing(at, format!("{left} {unit} left over")))
+    Err(Fault::trailing(checker.text.offset(), bytes.len()))
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Box<Fault>> {
@@ -125,7 +122,7 @@ impl Checker<'_> {
         if count == size {
             return Ok(());
         }
-        Err(Fault::new(offset, format!("{} takes {size} bytes, found {count}", cut(name))))
+        Err(Fault::new(offset, format!("{} takes {}, found {count}", cut(name), in_bytes(size))))
     }
 
     fn symbol(&mut self, name: &str, symbols: &NameTable) -> Checked {
@@ -143,7 +140,9 @@ impl Checker<'_> {
                 return Ok(());
             }
             let or_null = if null.is_some() { "null or " } else { "" };
-            return Err(self.text.unexpected(&format!("{or_null}an object with the branch's type")));
+            return Err(self
+                .text
+                .unexpected(&format!("{or_null}an object with the branch's type")));
         }
         self.text.expect(b'{')?;
         let tag = self.text.string("the branch's type")?;
@@ -241,13 +240,7 @@ impl Checker<'_> {
             .ok_or_else(|| Fault::new(key.offset, "no field of the schema".to_owned()))
     }
 
-    fn member(
-        &mut self,
-        seen: &mut Seen,
-        index: usize,
-        types: &[NodeId],
-        depth: usize,
-    ) -> Checked {
+    fn member(&mut self, seen: &mut Seen, index: usize, types: &[NodeId], depth: usize) -> Checked {
         if !seen.insert(index) {
             return Err(Fault::new(self.text.offset(), "field stands twice".to_owned()));
         }

@@ -94,7 +94,9 @@ impl Names<'_> {
     }
 
     fn fits(&self, shape: &Shape, number: usize, value: &Json) -> bool {
-        let whole = value.as_i64().or_else(|| (value.to_string() == "-0.0").then_some(0));
+        let whole = value
+            .as_i64()
+            .or_else(|| value.as_f64().filter(|v| *v == 0.0 && v.is_sign_negative()).map(|_| 0));
         let octets = value.as_str().filter(|text| text.chars().all(|c| u32::from(c) < 256));
         match shape {
             Shape::Array(items) => value
@@ -146,7 +148,7 @@ fn agree(schema: &AvroSchema, root: &[Shape], text: &[u8]) -> Result<bool, TestC
         (Ok(()), Err(error)) => prop_assert!(error.to_string().contains("number out of range")),
         (Err(error), Ok(value)) => {
             prop_assert_eq!(error.fault, DatumFault::Invalid);
-            let known = error.detail.contains("twice") || error.detail.contains("whole");
+            let known = error.detail.contains("twice");
             prop_assert!(known || !oracle.fits_record(root, 1, value), "{error} in {value}");
         }
         (Err(error), Err(_)) => prop_assert!(error.offset <= text.len()),

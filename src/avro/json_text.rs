@@ -72,18 +72,20 @@ impl<'a> Text<'a> {
 
     /// Refuses what is next where `wanted` should be. Says only of what kind it is.
     pub(super) fn unexpected(&mut self, wanted: &str) -> Box<Fault> {
-        let found = match self.peek() {
+        let first = self.peek();
+        let at = self.at;
+        let found = match first {
             Some(b'"') => "a string",
             Some(b'{') => "an object",
             Some(b'[') => "an array",
             Some(b'-' | b'0'..=b'9') => "a number",
-            Some(b't' | b'f') => "a boolean",
-            Some(b'n') => "null",
+            Some(b't' | b'f') if self.eat_word("true") || self.eat_word("false") => "a boolean",
+            Some(b'n') if self.eat_word("null") => "null",
             Some(b',' | b':' | b']' | b'}') => "punctuation",
             Some(_) => "no JSON",
             None => "the end of the bytes",
         };
-        Fault::new(self.at, format!("expected {wanted}, found {found}"))
+        Fault::new(at, format!("expected {wanted}, found {found}"))
     }
 
     /// Passes over `byte`, which must be next.

@@ -21,13 +21,19 @@ mod program;
 mod walk;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod json_oracle;
+#[cfg(test)]
+mod json_rules;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
-mod tests;
+mod schemas;
 
 pub use error::{DatumError, DatumFault, SchemaFault};
 
@@ -84,9 +90,8 @@ impl AvroSchema {
 
     #[cold]
     fn left_over(&self, length: usize, left: usize) -> Box<DatumError> {
-        let bytes = if left == 1 { "byte" } else { "bytes" };
-        Fault::trailing(length.saturating_sub(left), format!("{left} {bytes} left over"))
-            .into_error(&self.graph, self.root)
+        let end = length.saturating_sub(left);
+        Fault::trailing(end, length).into_error(&self.graph, self.root)
     }
 
     #[cold]

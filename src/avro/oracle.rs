@@ -1,11 +1,11 @@
 //! The checks against slow, obvious readers written straight from the specification, and against apache-avro.
 
+use super::sample::{Dice, Shape, Writer, shapes, zigzag};
 use super::{AvroSchema, DatumFault};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS, SchemaLimits};
-use super::sample::{Dice, Shape, Writer, shapes, zigzag};
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::prelude::*;
 
 /// The specification, read aloud. `None` for anything that is no datum.
@@ -51,10 +51,7 @@ impl<'a> Oracle<'a> {
         shapes.iter().try_for_each(|shape| self.value(shape, depth))
     }
 
-    fn blocks(
-        &mut self,
-        item: &mut dyn FnMut(&mut Self) -> Option<()>,
-    ) -> Option<()> {
+    fn blocks(&mut self, item: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
         loop {
             let count = self.long()?;
             if count == 0 {

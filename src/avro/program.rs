@@ -30,7 +30,10 @@ pub(super) enum Step<T> {
     Skip(u64),
     String,
     /// A branch index below `count`; the branches stand from `first` on.
-    Union { first: u32, count: u32 },
+    Union {
+        first: u32,
+        count: u32,
+    },
 }
 
 /// Steps to run, and the levels of depth that this adds.

@@ -36,9 +36,7 @@ impl Shape {
     }
 
     fn fields(shapes: &[Self], count: &mut usize) -> Json {
-        let field = |(i, shape): (usize, &Self)| {
-            json!({"name": format!("f{i}"), "type": shape.schema(count)})
-        };
+        let field = |(i, shape): (usize, &Self)| json!({"name": format!("f{i}"), "type": shape.schema(count)});
         shapes.iter().enumerate().map(field).collect()
     }
 
@@ -104,12 +102,14 @@ pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
             inner.clone().prop_map(|items| Shape::Array(Box::new(items))),
             inner.prop_map(|values| Shape::Map(Box::new(values))),
             record.clone(),
-            (prop::collection::vec(record, 0..3), any::<[bool; 3]>()).prop_map(|(mut all, with)| {
-                let plain = [Shape::Null, Shape::String, Shape::Array(Box::new(Shape::Int))];
-                let chosen = plain.into_iter().zip(with).filter(|(_, with)| *with);
-                all.extend(chosen.map(|(shape, _)| shape));
-                if all.is_empty() { Shape::Null } else { Shape::Union(all) }
-            }),
+            (prop::collection::vec(record, 0..3), any::<[bool; 3]>()).prop_map(
+                |(mut all, with)| {
+                    let plain = [Shape::Null, Shape::String, Shape::Array(Box::new(Shape::Int))];
+                    let chosen = plain.into_iter().zip(with).filter(|(_, with)| *with);
+                    all.extend(chosen.map(|(shape, _)| shape));
+                    if all.is_empty() { Shape::Null } else { Shape::Union(all) }
+                }
+            ),
         ]
     });
     prop::collection::vec(shape, 0..6)
@@ -133,7 +133,9 @@ impl Dice {
     }
 
     fn text(&mut self) -> String {
-        (0..self.roll(20)).map(|_| ['a', '"', '\\', 'é', '\n', '✓', '😀', 'z'][self.roll(8)]).collect()
+        (0..self.roll(20))
+            .map(|_| ['a', '"', '\\', 'é', '\n', '✓', '😀', 'z'][self.roll(8)])
+            .collect()
     }
 }
 
@@ -156,9 +158,7 @@ impl Writer<'_> {
                 Value::Array((0..dice.roll(4)).map(|_| self.value(items)).collect())
             }
             Shape::Boolean => Value::Boolean(dice.roll(2) == 1),
-            Shape::Bytes => {
-                Value::Bytes((0..dice.roll(9)).map(|_| dice.roll(256) as u8).collect())
-            }
+            Shape::Bytes => Value::Bytes((0..dice.roll(9)).map(|_| dice.roll(256) as u8).collect()),
             Shape::Double => Value::Double(dice.roll(1000) as f64 / 8.0),
             Shape::Enum(size) => {
                 let index = dice.roll(*size);
