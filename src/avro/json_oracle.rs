@@ -178,7 +178,7 @@ proptest! {
     fn judges_json_as_the_specification_does(root in shapes(), seed in 1_u64..) {
         let document = Shape::document(&root);
         let schema = AvroSchema::parse(&document, &[], &SchemaLimits::default()).unwrap();
-        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0 };
+        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0, flawed: false };
         let Value::Record(fields) = writer.record(&root) else { unreachable!() };
         let value = Names { root: &root }.write_record(&root, 1, &fields);
         let text = value.to_string().into_bytes();

@@ -103,7 +103,7 @@ const DATA: &[(&str, &str, &str)] = &[
 
 #[test]
 fn each_type_takes_its_json_and_nothing_else() {
-    for (text, json, expected) in DATA {
+    for &(text, json, expected) in DATA {
         assert_eq!(verdict(text, json), expected, "{text} {json}");
     }
 }

@@ -172,13 +172,13 @@ fn write(schema: &apache_avro::Schema, value: Value) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn accepts_what_apache_avro_and_the_specification_write(root in shapes(), seed in 1_u64..) {
         let schema = compiled(&root);
         let theirs = apache_avro::Schema::parse_str(&Shape::document(&root)).unwrap();
-        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0 };
+        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0, flawed: false };
         let value = writer.record(&root);
         let encoded = writer.encoded(&value);
         prop_assert!(agree(&schema, &root, &encoded)?);
@@ -191,11 +191,13 @@ proptest! {
     fn judges_damaged_data_as_the_specification_does(root in shapes(), seed in 1_u64..) {
         let schema = compiled(&root);
         let theirs = apache_avro::Schema::parse_str(&Shape::document(&root)).unwrap();
-        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0 };
+        let mut writer = Writer { root: &root, dice: Dice(seed), levels: 0, flawed: false };
         let value = writer.record(&root);
         let encoded = writer.encoded(&value);
         for _ in 0..8 {
-            let bytes = mutated(&encoded, &mut writer.dice);
+            writer.flawed = writer.dice.roll(2) == 0;
+            let flawed = writer.encoded(&value);
+            let bytes = if writer.flawed { flawed } else { mutated(&encoded, &mut writer.dice) };
             // What we refuse is not shown to it: it counts to any number of items without bytes.
             if agree(&schema, &root, &bytes)? {
                 let read = read(&theirs, &bytes);

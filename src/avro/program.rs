@@ -193,6 +193,21 @@ impl Compiler<'_> {
 }
 
 impl<T: Copy> Step<T> {
+    /// Whether it leads to no other steps.
+    #[inline]
+    pub(super) const fn is_leaf(&self) -> bool {
+        matches!(
+            self,
+            Self::Boolean
+                | Self::Bytes
+                | Self::Enum(_)
+                | Self::Int
+                | Self::Long
+                | Self::Skip(_)
+                | Self::String
+        )
+    }
+
     fn map<U>(self, target: impl Fn(T) -> U) -> Step<U> {
         match self {
             Self::Array(items) => Step::Array(target(items)),

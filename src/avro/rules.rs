@@ -149,7 +149,7 @@ const DATA: &[(&str, &[u8], &str)] = &[
 
 #[test]
 fn each_type_takes_its_data_and_nothing_else() {
-    for (text, bytes, expected) in DATA {
+    for &(text, bytes, expected) in DATA {
         assert_eq!(verdict(&schema(text), bytes), expected, "{text} {bytes:02x?}");
     }
 }

@@ -143,6 +143,8 @@ pub(super) struct Writer<'s> {
     pub(super) root: &'s [Shape],
     pub(super) dice: Dice,
     pub(super) levels: usize,
+    /// Whether some numbers and texts of the encoding are to be wrong.
+    pub(super) flawed: bool,
 }
 
 impl Writer<'_> {
@@ -201,18 +203,18 @@ impl Writer<'_> {
                 let items = items.iter().map(|item| self.encoded(item)).collect();
                 self.blocks(items, out);
             }
-            Value::Boolean(flag) => out.push(u8::from(*flag)),
-            Value::Bytes(bytes) => sized(bytes, out),
+            Value::Boolean(flag) => out.push(u8::from(*flag) + 2 * u8::from(self.flaw())),
+            Value::Bytes(bytes) => self.sized(bytes, out),
             Value::Double(double) => out.extend(double.to_le_bytes()),
-            Value::Enum(index, _) => zigzag(i64::from(*index), out),
+            Value::Enum(index, _) => self.number(i64::from(*index), out),
             Value::Fixed(_, bytes) => out.extend(bytes),
             Value::Float(float) => out.extend(float.to_le_bytes()),
-            Value::Int(int) => zigzag(i64::from(*int), out),
-            Value::Long(long) => zigzag(*long, out),
+            Value::Int(int) => self.number(i64::from(*int), out),
+            Value::Long(long) => self.number(*long, out),
             Value::Map(entries) => {
                 let entry = |(key, value): (&String, &Value)| {
                     let mut out = Vec::new();
-                    sized(key.as_bytes(), &mut out);
+                    self.sized(key.as_bytes(), &mut out);
                     out.extend(self.encoded(value));
                     out
                 };
@@ -221,9 +223,9 @@ impl Writer<'_> {
             }
             Value::Null => {}
             Value::Record(fields) => fields.iter().for_each(|(_, value)| self.encode(value, out)),
-            Value::String(text) => sized(text.as_bytes(), out),
+            Value::String(text) => self.sized(text.as_bytes(), out),
             Value::Union(branch, value) => {
-                zigzag(i64::from(*branch), out);
+                self.number(i64::from(*branch), out);
                 self.encode(value, out);
             }
             other => unreachable!("{other:?}"),
@@ -242,21 +244,49 @@ impl Writer<'_> {
             let (block, tail) = rest.split_at(1 + self.dice.roll(rest.len()));
             let (count, bytes) = (i64::try_from(block.len()).unwrap(), block.concat());
             if self.dice.roll(2) == 0 {
-                zigzag(count, out);
+                self.number(count, out);
                 out.extend(bytes);
             } else {
-                zigzag(-count, out);
-                sized(&bytes, out);
+                self.number(-count, out);
+                self.sized(&bytes, out);
             }
             rest = tail;
         }
         out.push(0);
     }
-}
 
-pub(super) fn sized(bytes: &[u8], out: &mut Vec<u8>) {
-    zigzag(i64::try_from(bytes.len()).unwrap(), out);
-    out.extend(bytes);
+    fn sized(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.number(i64::try_from(bytes.len()).unwrap(), out);
+        let start = out.len();
+        out.extend(bytes);
+        if self.flaw() && !bytes.is_empty() {
+            out[start + self.dice.roll(bytes.len())] ^= 0x80;
+        }
+    }
+
+    fn flaw(&mut self) -> bool {
+        self.flawed && self.dice.roll(12) == 0
+    }
+
+    fn number(&mut self, value: i64, out: &mut Vec<u8>) {
+        if !self.flaw() {
+            return zigzag(value, out);
+        }
+        match self.dice.roll(6) {
+            0 => zigzag(value.wrapping_add(1), out),
+            1 => zigzag(value.wrapping_sub(1), out),
+            2 => zigzag(value.wrapping_neg(), out),
+            3 => zigzag(i64::MIN, out),
+            4 => zigzag(value.wrapping_add(1 << (15 + self.dice.roll(40))), out),
+            _ => {
+                zigzag(value, out);
+                let last = out.len() - 1;
+                out[last] |= 0x80;
+                out.extend(vec![0x80; self.dice.roll(10)]);
+                out.push(0);
+            }
+        }
+    }
 }
 
 pub(super) fn zigzag(value: i64, out: &mut Vec<u8>) {
