@@ -390,3 +390,447 @@ fn at_once<T>(read: impl Future<Output = Option<T>>) -> Option<T> {
 
 /// Entries of each kind that the status page shows.
 const MAX_SHOWN_ENTRIES: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashSet,
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::schema::{
+        DocumentUrl, EntryState, Lifetime, Lookup, SchemaId,
+        testing::{any_schema, settings as registry_settings},
+    };
+
+    type Answer = Result<Lifetime, SourceError>;
+
+    /// A source that answers what it is told, when it is told.
+    struct FakeSource {
+        answer: Mutex<Option<Answer>>,
+        calls: AtomicUsize,
+        gate: Semaphore,
+        previous: Mutex<Vec<Option<Arc<Schema>>>>,
+    }
+
+    impl SchemaSource for FakeSource {
+        fn find<'a>(&'a self, _: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a> {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            self.previous.lock().unwrap().push(previous.map(|known| Arc::clone(&known.schema)));
+            Box::pin(async move {
+                self.gate.acquire().await.unwrap().forget();
+                let answer = self.answer.lock().unwrap().clone();
+                let lifetime = answer.expect("told to panic")?;
+                let schema = Arc::new(any_schema());
+                Ok(Arc::new(Fetched { schema, lifetime, validators: None }))
+            })
+        }
+    }
+
+    #[derive(Default)]
+    struct Counts {
+        hits: AtomicUsize,
+        misses: AtomicUsize,
+        outcomes: Mutex<Vec<&'static str>>,
+        entries: AtomicUsize,
+    }
+
+    impl CacheObserver for Counts {
+        fn hit(&self) {
+            self.hits.fetch_add(1, Ordering::SeqCst);
+        }
+        fn miss(&self) {
+            self.misses.fetch_add(1, Ordering::SeqCst);
+        }
+        fn request(&self, outcome: RequestOutcome) {
+            self.outcomes.lock().unwrap().push(outcome.label());
+        }
+        fn request_seconds(&self, seconds: f64) {
+            assert!(seconds >= 0.0);
+        }
+        fn entries(&self, count: u64) {
+            self.entries.store(usize::try_from(count).unwrap(), Ordering::SeqCst);
+        }
+    }
+
+    struct Bench {
+        cache: Arc<SchemaCache>,
+        source: Arc<FakeSource>,
+        counts: Arc<Counts>,
+        now: Arc<Mutex<Instant>>,
+    }
+
+    /// A cache with times that are easy to tell apart: documents live 60 s and serve 600 s more, "none" is believed 10 s,
+    /// "nobody" 1 s.
+    fn bench(answer: Answer) -> Bench {
+        bench_of(answer, 100)
+    }
+
+    fn bench_of(answer: Answer, max_entries: u64) -> Bench {
+        let settings = CacheSettings {
+            max_entries,
+            document_ttl: Duration::from_secs(60),
+            negative_ttl: Duration::from_secs(10),
+            unavailable_ttl: Duration::from_secs(1),
+            stale_ttl: Duration::from_secs(600),
+        };
+        let source = Arc::new(FakeSource {
+            answer: Mutex::new(Some(answer)),
+            calls: AtomicUsize::new(0),
+            gate: Semaphore::new(1_000_000),
+            previous: Mutex::default(),
+        });
+        let counts = Arc::new(Counts::default());
+        let now = Arc::new(Mutex::new(Instant::now()));
+        let shown = Arc::clone(&now);
+        let clock: Clock = Arc::new(move || *shown.lock().unwrap());
+        let asked: Arc<dyn SchemaSource> = Arc::clone(&source) as _;
+        let observer: Arc<dyn CacheObserver> = Arc::clone(&counts) as _;
+        let cache = SchemaCache::with_clock(asked, settings, observer, clock);
+        Bench { cache, source, counts, now }
+    }
+
+    impl Bench {
+        fn advance(&self, seconds: u64) {
+            *self.now.lock().unwrap() += Duration::from_secs(seconds);
+        }
+
+        fn answers(&self, answer: Answer) {
+            *self.source.answer.lock().unwrap() = Some(answer);
+        }
+
+        fn calls(&self) -> usize {
+            self.source.calls.load(Ordering::SeqCst)
+        }
+
+        /// Until no look-up is under way.
+        async fn settle(&self) {
+            while !lock(&self.cache.inner.flights).is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        /// Makes look-ups wait until the gate opens.
+        fn close_gate(&self) {
+            self.source.gate.forget_permits(1_000_000);
+        }
+
+        fn open_gate(&self) {
+            self.source.gate.add_permits(1_000);
+        }
+
+        fn state(&self) -> Vec<EntryState> {
+            self.cache.entries().iter().map(|entry| entry.state).collect()
+        }
+    }
+
+    fn document(name: &str) -> SchemaRef {
+        SchemaRef::Document(DocumentUrl(format!("http://host/{name}?hidden").into()))
+    }
+
+    fn unavailable() -> SourceError {
+        SourceError::unavailable("down")
+    }
+
+    fn not_found() -> SourceError {
+        SourceError::NotFound { detail: "none".into() }
+    }
+
+    #[tokio::test]
+    async fn a_thousand_waiters_make_one_look_up() {
+        let bench = bench(Ok(Lifetime::Forever));
+        bench.close_gate();
+        let reference = document("a");
+        let waiters: Vec<_> = (0..1_000)
+            .map(|_| {
+                let (cache, reference) = (Arc::clone(&bench.cache), reference.clone());
+                tokio::spawn(async move { cache.resolve(&reference).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        bench.open_gate();
+        let mut addresses = HashSet::new();
+        for waiter in waiters {
+            addresses.insert(Arc::as_ptr(&waiter.await.unwrap().unwrap()));
+        }
+        assert_eq!((addresses.len(), bench.calls()), (1, 1));
+        assert!(bench.cache.cached(&reference).unwrap().is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn waiters_on_many_threads_make_one_look_up_too() {
+        for answer in [Ok(Lifetime::Forever), Err(not_found()), Err(unavailable())] {
+            let bench = bench(answer);
+            let waiters: Vec<_> = (0..1_000)
+                .map(|_| {
+                    let cache = Arc::clone(&bench.cache);
+                    tokio::spawn(async move { cache.resolve(&document("a")).await.is_ok() })
+                })
+                .collect();
+            for waiter in waiters {
+                waiter.await.unwrap();
+            }
+            assert_eq!(bench.calls(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_takes_nothing_away_from_the_others() {
+        let bench = bench(Ok(Lifetime::Forever));
+        bench.close_gate();
+        let reference = document("a");
+        let mut first = Box::pin(bench.cache.resolve(&reference));
+        let mut second = Box::pin(bench.cache.resolve(&reference));
+        for waiting in [&mut first, &mut second] {
+            assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
+        }
+        drop(first);
+        bench.open_gate();
+        assert!(second.await.is_ok());
+        assert_eq!(bench.calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_nobody_waits_for_any_more_still_fills_the_cache() {
+        let bench = bench(Ok(Lifetime::Forever));
+        bench.close_gate();
+        let reference = document("a");
+        let waiting = tokio::time::timeout(Duration::ZERO, bench.cache.resolve(&reference)).await;
+        assert!(waiting.is_err());
+        bench.open_gate();
+        bench.settle().await;
+        assert!(bench.cache.cached(&reference).unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_learnt_is_believed_as_long_as_it_should_be() {
+        let invalid = SourceError::invalid("no schema");
+        let not_allowed = SourceError::NotAllowed { origin: "http://evil".into() };
+        let table: &[(Answer, u64, EntryState)] = &[
+            (Err(not_found()), 10, EntryState::NotFound),
+            (Err(invalid), 10, EntryState::Invalid),
+            (Err(not_allowed), 10, EntryState::NotAllowed),
+            (Err(unavailable()), 1, EntryState::Unavailable),
+            (Ok(Lifetime::Configured), 60, EntryState::Fresh),
+            (Ok(Lifetime::For(Duration::from_secs(7))), 7, EntryState::Fresh),
+            (Ok(Lifetime::For(Duration::ZERO)), 1, EntryState::Fresh),
+            (Ok(Lifetime::For(Duration::MAX)), 24 * 60 * 60, EntryState::Fresh),
+        ];
+        for (answer, seconds, state) in table {
+            let bench = bench(answer.clone());
+            let reference = document("a");
+            assert!(bench.cache.cached(&reference).is_none());
+            assert_eq!(bench.cache.resolve(&reference).await.is_ok(), answer.is_ok());
+            assert_eq!(bench.state(), [*state]);
+            bench.advance(*seconds - 1);
+            let known = bench.cache.cached(&reference).map(|known| known.map(drop));
+            assert_eq!(known, Some(answer.clone().map(drop)));
+            bench.settle().await;
+            assert_eq!(bench.calls(), 1, "{answer:?}");
+            bench.advance(1);
+            assert_eq!(bench.cache.resolve(&reference).await.is_ok(), answer.is_ok());
+            bench.settle().await;
+            assert_eq!(bench.calls(), 2, "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ids_are_kept_for_good() {
+        let bench = bench(Ok(Lifetime::Forever));
+        let reference = SchemaRef::Id { registry: "http://host".into(), id: SchemaId(4) };
+        bench.cache.resolve(&reference).await.unwrap();
+        bench.answers(Err(not_found()));
+        bench.advance(1_000_000_000);
+        assert!(bench.cache.cached(&reference).unwrap().is_ok());
+        bench.settle().await;
+        assert_eq!((bench.calls(), bench.state()), (1, vec![EntryState::Immutable]));
+        let entry = bench.cache.entries().remove(0);
+        assert_eq!(
+            (entry.reference.as_str(), entry.source.as_str()),
+            ("http://host/schemas/ids/4", "http://host")
+        );
+        assert_eq!(entry.age, Duration::from_secs(1_000_000_000));
+    }
+
+    #[tokio::test]
+    async fn an_old_document_serves_while_it_is_asked_for_again() {
+        let bench = bench(Ok(Lifetime::Configured));
+        let reference = document("a");
+        let old = bench.cache.resolve(&reference).await.unwrap();
+        bench.advance(60);
+        bench.close_gate();
+        for _ in 0..10 {
+            let served = bench.cache.cached(&reference).unwrap().unwrap();
+            assert!(Arc::ptr_eq(&served, &old));
+            let served = bench.cache.resolve(&reference).await.unwrap();
+            assert!(Arc::ptr_eq(&served, &old));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((bench.calls(), bench.state()), (2, vec![EntryState::Stale]));
+        bench.open_gate();
+        bench.settle().await;
+        let new = bench.cache.cached(&reference).unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&new, &old));
+        assert_eq!((bench.calls(), bench.state()), (2, vec![EntryState::Fresh]));
+        assert!(
+            bench.source.previous.lock().unwrap()[1].as_ref().is_some_and(|p| Arc::ptr_eq(p, &old))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_old_document_serves_while_its_source_is_down() {
+        let bench = bench(Ok(Lifetime::Configured));
+        let reference = document("a");
+        let old = bench.cache.resolve(&reference).await.unwrap();
+        bench.answers(Err(unavailable()));
+        bench.advance(60);
+        for calls in 2..12 {
+            for _ in 0..3 {
+                let served = bench.cache.cached(&reference).unwrap().unwrap();
+                assert!(Arc::ptr_eq(&served, &old));
+                bench.settle().await;
+            }
+            assert_eq!((bench.calls(), bench.state()), (calls, vec![EntryState::Stale]));
+            bench.advance(1);
+        }
+        bench.advance(600 - 10);
+        assert!(bench.cache.cached(&reference).is_none());
+        assert_eq!(bench.cache.resolve(&reference).await.unwrap_err(), unavailable());
+        assert_eq!(bench.state(), [EntryState::Unavailable]);
+        bench.answers(Ok(Lifetime::Configured));
+        bench.advance(1);
+        assert!(bench.cache.resolve(&reference).await.is_ok());
+        assert_eq!(bench.state(), [EntryState::Fresh]);
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_gone_is_gone() {
+        let bench = bench(Ok(Lifetime::Configured));
+        let reference = document("a");
+        bench.cache.resolve(&reference).await.unwrap();
+        bench.answers(Err(not_found()));
+        bench.advance(60);
+        assert!(bench.cache.cached(&reference).unwrap().is_ok());
+        bench.settle().await;
+        assert_eq!(bench.cache.cached(&reference).unwrap().unwrap_err(), not_found());
+        assert_eq!(bench.state(), [EntryState::NotFound]);
+    }
+
+    #[tokio::test]
+    async fn a_source_that_panics_is_unavailable() {
+        let bench = bench(Ok(Lifetime::Forever));
+        *bench.source.answer.lock().unwrap() = None;
+        let reference = document("a");
+        let answer = bench.cache.resolve(&reference).await;
+        assert!(matches!(answer, Err(SourceError::Unavailable { .. })));
+        bench.answers(Ok(Lifetime::Forever));
+        bench.advance(1);
+        assert!(bench.cache.resolve(&reference).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn prefetch_starts_one_look_up_and_does_not_wait() {
+        let bench = bench(Ok(Lifetime::Forever));
+        bench.close_gate();
+        for _ in 0..10 {
+            bench.cache.prefetch(&document("a"));
+        }
+        tokio::task::yield_now().await;
+        assert!(bench.cache.cached(&document("a")).is_none());
+        bench.open_gate();
+        bench.settle().await;
+        assert!(bench.cache.cached(&document("a")).unwrap().is_ok());
+        bench.cache.prefetch(&document("a"));
+        bench.settle().await;
+        assert_eq!(bench.calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn look_ups_under_way_are_bounded_and_waiters_wait_in_line() {
+        let bench = bench(Ok(Lifetime::Forever));
+        bench.close_gate();
+        for number in 0..MAX_PENDING_LOOKUPS + 10 {
+            bench.cache.prefetch(&document(&number.to_string()));
+        }
+        assert_eq!(lock(&bench.cache.inner.flights).len(), MAX_PENDING_LOOKUPS);
+        let (cache, reference) = (Arc::clone(&bench.cache), document("late"));
+        let late = tokio::spawn(async move { cache.resolve(&reference).await.is_ok() });
+        tokio::task::yield_now().await;
+        assert_eq!(lock(&bench.cache.inner.flights).len(), MAX_PENDING_LOOKUPS);
+        bench.source.gate.add_permits(MAX_PENDING_LOOKUPS + 1);
+        assert!(late.await.unwrap());
+        bench.settle().await;
+        assert_eq!(bench.calls(), MAX_PENDING_LOOKUPS + 1);
+    }
+
+    #[tokio::test]
+    async fn references_that_lead_nowhere_displace_no_schema() {
+        let bench = bench_of(Ok(Lifetime::Forever), 10);
+        bench.cache.resolve(&document("good")).await.unwrap();
+        bench.answers(Err(not_found()));
+        for number in 0..1_000 {
+            bench.cache.resolve(&document(&number.to_string())).await.unwrap_err();
+        }
+        assert!(bench.cache.cached(&document("good")).unwrap().is_ok());
+        bench.cache.inner.missed.run_pending_tasks().await;
+        assert!(bench.cache.inner.missed.entry_count() <= 10);
+        bench.answers(Ok(Lifetime::Forever));
+        for number in 1_000..1_100 {
+            bench.cache.resolve(&document(&number.to_string())).await.unwrap();
+        }
+        assert_eq!(bench.counts.entries.load(Ordering::SeqCst), 10);
+    }
+
+    #[tokio::test]
+    async fn the_observer_is_told() {
+        let bench = bench(Ok(Lifetime::Forever));
+        let reference = document("a");
+        assert!(bench.cache.cached(&reference).is_none());
+        bench.cache.resolve(&reference).await.unwrap();
+        assert!(bench.cache.cached(&reference).is_some());
+        bench.answers(Err(not_found()));
+        bench.cache.resolve(&document("b")).await.unwrap_err();
+        assert!(bench.cache.cached(&document("b")).is_some());
+        let counts = &bench.counts;
+        let numbers = [&counts.hits, &counts.misses, &counts.entries];
+        assert_eq!(numbers.map(|number| number.load(Ordering::SeqCst)), [2, 1, 1]);
+        assert_eq!(*counts.outcomes.lock().unwrap(), ["found", "not_found"]);
+        let labels = RequestOutcome::ALL.map(RequestOutcome::label);
+        assert!(labels.is_sorted());
+        assert!(bench.cache.entries().iter().all(|entry| !entry.reference.contains("hidden")));
+    }
+
+    #[tokio::test]
+    async fn a_document_over_http_is_revalidated_without_a_second_compilation() {
+        use crate::schema::testing::{Reply, Server, reference, source};
+        let server = Server::start(|head| match head.contains("if-none-match: \"1\"") {
+            true => Reply::new(304, "", ""),
+            false => Reply::new(200, "etag: \"1\"\r\n", "x"),
+        })
+        .await;
+        let registry = registry_settings(&server.url);
+        let (http, compiled) = source(&registry);
+        let bench = bench(Ok(Lifetime::Forever));
+        let Bench { counts, now, .. } = bench;
+        let shown = Arc::clone(&now);
+        let cache = SchemaCache::with_clock(
+            Arc::new(http),
+            CacheSettings::default(),
+            Arc::clone(&counts) as _,
+            Arc::new(move || *shown.lock().unwrap()),
+        );
+        let reference = reference(&registry, "a");
+        let first = cache.resolve(&reference).await.unwrap();
+        *now.lock().unwrap() += Duration::from_secs(60);
+        assert!(cache.cached(&reference).is_some());
+        while !lock(&cache.inner.flights).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let second = cache.cached(&reference).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(compiled.lock().unwrap().len(), 1);
+        assert_eq!(*counts.outcomes.lock().unwrap(), ["found", "not_modified"]);
+    }
+}
