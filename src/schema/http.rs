@@ -205,63 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_has_its_outcome() {
-        let table: &[(&str, Answer, &str)] = &[
-            ("a", |_| Reply::ok("\"string\""), "found"),
-            ("a", |_| Reply::ok("\u{feff}\"string\""), "found"),
-            ("a", |_| Reply::ok(r#"{"schema": "\"string\""}"#), "found"),
-            ("a", |_| Reply::ok(r#"["null", "string"]"#), "found"),
-            ("a", |_| Reply::new(200, "content-type: text/html\r\n", "\"int\""), "found"),
-            ("a", |_| Reply::ok("fault"), "invalid"),
-            ("a", |_| Reply::ok("panic"), "invalid"),
-            ("a", |_| Reply::ok([0xff]), "invalid"),
-            ("a", |_| Reply::ok(" ".repeat(1_000)), "found"),
-            ("a", |_| Reply::ok(" ".repeat(1_001)), "invalid"),
-            ("a", |_| Reply::ok(" ".repeat(1_000_000)), "invalid"),
-            ("a", |_| Reply::ok(r#"{"schema": "x", "schemaType": "JSON"}"#), "invalid"),
-            (
-                "a",
-                |_| Reply::ok(r#"{"schema":"x","references":[{"subject":"a","version":1}]}"#),
-                "invalid",
-            ),
-            ("a", |_| Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), "invalid"),
-            ("a", |_| Reply::new(404, "", ""), "not_found"),
-            ("a", |_| Reply::new(410, "", ""), "not_found"),
-            ("a", |_| Reply::new(304, "", ""), "unavailable"),
-            ("a", |_| Reply::new(401, "", ""), "unavailable"),
-            ("a", |_| Reply::new(403, "", ""), "unavailable"),
-            ("a", |_| Reply::new(429, "", ""), "unavailable"),
-            ("a", |_| Reply::new(500, "", "\"string\""), "unavailable"),
-            ("a", |_| Reply::new(204, "", ""), "unavailable"),
-            ("a", |_| Reply::new(200, "content-encoding: gzip\r\n", "x"), "unavailable"),
-            ("a", |_| Reply::new(302, "", ""), "unavailable"),
-            ("a", |_| Reply::new(302, "location: http://[\r\n", ""), "unavailable"),
-            (
-                "a",
-                |_| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_vec()),
-                "unavailable",
-            ),
-            ("a", |_| Reply::Bytes(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()), "unavailable"),
-            ("a", |_| Reply::Bytes(Vec::new()), "unavailable"),
-            ("1", |_| Reply::ok(r#"{"schema": "\"string\"", "id": 7, "more": [1]}"#), "found"),
-            (
-                "1",
-                |_| Reply::ok(r#"{"schema": "x", "schemaType": "AVRO", "references": null}"#),
-                "found",
-            ),
-            ("1", |_| Reply::ok(r#"{"schema": "x", "schemaType": "PROTOBUF"}"#), "invalid"),
-            ("1", |_| Reply::ok(r#"{"schema": "fault"}"#), "invalid"),
-            ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_000))), "found"),
-            ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_001))), "invalid"),
-            ("1", |_| Reply::new(404, "", r#"{"error_code": 40403}"#), "not_found"),
-            ("1", |_| Reply::new(503, "", ""), "unavailable"),
-            ("1", |_| Reply::ok("\"string\""), "unavailable"),
-            ("1", |_| Reply::ok("<html>"), "unavailable"),
-            ("1", |_| Reply::ok(r#"{"schema": "#), "unavailable"),
-            ("1", |_| Reply::ok(r#"{"schema": {}}"#), "unavailable"),
-            ("1", |_| Reply::ok("[".repeat(100_000)), "invalid"),
-            ("1", |_| Reply::ok("[".repeat(10_000)), "unavailable"),
-        ];
-        for (row, (header, answer, expected)) in table.iter().enumerate() {
+        for (row, (header, answer, expected)) in ANSWERS.iter().enumerate() {
             let server = Server::start(answer).await;
             let answer = ask(&server.url, header).await;
             assert_eq!(outcome(&answer), *expected, "row {row}: {answer:?}");
@@ -408,4 +352,62 @@ mod tests {
         drop(held);
         assert!(third.await.is_ok());
     }
+
+    /// Header, answer of the server, outcome.
+    const ANSWERS: &[(&str, Answer, &str)] = &[
+        ("a", |_| Reply::ok("\"string\""), "found"),
+        ("a", |_| Reply::ok("\u{feff}\"string\""), "found"),
+        ("a", |_| Reply::ok(r#"{"schema": "\"string\""}"#), "found"),
+        ("a", |_| Reply::ok(r#"["null", "string"]"#), "found"),
+        ("a", |_| Reply::new(200, "content-type: text/html\r\n", "\"int\""), "found"),
+        ("a", |_| Reply::ok("fault"), "invalid"),
+        ("a", |_| Reply::ok("panic"), "invalid"),
+        ("a", |_| Reply::ok([0xff]), "invalid"),
+        ("a", |_| Reply::ok(" ".repeat(1_000)), "found"),
+        ("a", |_| Reply::ok(" ".repeat(1_001)), "invalid"),
+        ("a", |_| Reply::ok(" ".repeat(1_000_000)), "invalid"),
+        ("a", |_| Reply::ok(r#"{"schema": "x", "schemaType": "JSON"}"#), "invalid"),
+        (
+            "a",
+            |_| Reply::ok(r#"{"schema":"x","references":[{"subject":"a","version":1}]}"#),
+            "invalid",
+        ),
+        ("a", |_| Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), "invalid"),
+        ("a", |_| Reply::new(404, "", ""), "not_found"),
+        ("a", |_| Reply::new(410, "", ""), "not_found"),
+        ("a", |_| Reply::new(304, "", ""), "unavailable"),
+        ("a", |_| Reply::new(401, "", ""), "unavailable"),
+        ("a", |_| Reply::new(403, "", ""), "unavailable"),
+        ("a", |_| Reply::new(429, "", ""), "unavailable"),
+        ("a", |_| Reply::new(500, "", "\"string\""), "unavailable"),
+        ("a", |_| Reply::new(204, "", ""), "unavailable"),
+        ("a", |_| Reply::new(200, "content-encoding: gzip\r\n", "x"), "unavailable"),
+        ("a", |_| Reply::new(302, "", ""), "unavailable"),
+        ("a", |_| Reply::new(302, "location: http://[\r\n", ""), "unavailable"),
+        (
+            "a",
+            |_| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_vec()),
+            "unavailable",
+        ),
+        ("a", |_| Reply::Bytes(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()), "unavailable"),
+        ("a", |_| Reply::Bytes(Vec::new()), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": "\"string\"", "id": 7, "more": [1]}"#), "found"),
+        (
+            "1",
+            |_| Reply::ok(r#"{"schema": "x", "schemaType": "AVRO", "references": null}"#),
+            "found",
+        ),
+        ("1", |_| Reply::ok(r#"{"schema": "x", "schemaType": "PROTOBUF"}"#), "invalid"),
+        ("1", |_| Reply::ok(r#"{"schema": "fault"}"#), "invalid"),
+        ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_000))), "found"),
+        ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_001))), "invalid"),
+        ("1", |_| Reply::new(404, "", r#"{"error_code": 40403}"#), "not_found"),
+        ("1", |_| Reply::new(503, "", ""), "unavailable"),
+        ("1", |_| Reply::ok("\"string\""), "unavailable"),
+        ("1", |_| Reply::ok("<html>"), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": "#), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": {}}"#), "unavailable"),
+        ("1", |_| Reply::ok("[".repeat(100_000)), "invalid"),
+        ("1", |_| Reply::ok("[".repeat(10_000)), "unavailable"),
+    ];
 }

@@ -7,17 +7,20 @@ mod document;
 mod entry;
 mod fetch;
 pub mod http;
+mod observer;
 pub mod origin;
 pub mod reference;
 pub mod settings;
 pub mod source;
+mod spelling;
 #[cfg(test)]
 mod testing;
 
-pub use cache::{CacheObserver, RequestOutcome, Resolution, SchemaCache};
+pub use cache::{Clock, Resolution, SchemaCache};
 pub use compiled::{Compile, Documents, Schema, SchemaFormat};
 pub use entry::{CacheEntry, EntryState};
 pub use http::{HttpSource, HttpSourceError};
+pub use observer::{CacheObserver, RequestOutcome};
 pub use origin::Origins;
 pub use reference::{DocumentUrl, ReferenceError, References, SchemaId, SchemaRef};
 pub use settings::{CacheSettings, RegistrySettings};

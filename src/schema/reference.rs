@@ -1,16 +1,16 @@
 //! How a record names its schema. The header is written by whoever produces: what leaves this file names an allowed
 //! origin, in one spelling, without user information.
-//!
-//! Refused as malformed, because parsers of URLs repair or reinterpret them and two readers could then differ: control
-//! characters, white space, backslashes, user information, schemes other than http and https, a scheme without exactly two
-//! slashes, `//host` without a scheme, and `.` and `..` segments, however encoded.
 
 use std::{borrow::Cow, sync::Arc};
 
 use url::Url;
 
-use super::{Origins, RegistrySettings, origin::origin_text};
-use crate::text::shown_reference;
+use super::{
+    Origins, RegistrySettings,
+    origin::origin_text,
+    spelling::{Fault, absolute, is_decimal, not_a_url, plain_text, refuse_dot_segments, scheme},
+};
+use crate::text::{shown, shown_reference};
 
 /// Number that one registry gave to a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -163,7 +163,7 @@ impl References {
 
     fn reference(&self, mut url: Url) -> Result<SchemaRef, Fault> {
         if !self.origins.allows(&url) {
-            return Err(Fault::NotAllowed(origin_text(&url)));
+            return Err(Fault::NotAllowed(shown(origin_text(&url).as_bytes())));
         }
         url.set_fragment(None);
         if url.query().is_none_or(str::is_empty) {
@@ -217,111 +217,6 @@ pub(super) fn confluent_parts(url: &Url) -> Option<(String, &str)> {
     names_id.then(|| (format!("{}{prefix}", origin_text(url)), digits))
 }
 
-/// What is wrong with a header, before its text is added.
-enum Fault {
-    Malformed(Cow<'static, str>),
-    NotAllowed(String),
-}
-
-impl From<&'static str> for Fault {
-    fn from(why: &'static str) -> Self {
-        Self::Malformed(why.into())
-    }
-}
-
-/// The header as text without anything that a parser of URLs would repair or drop.
-fn plain_text(header: &[u8]) -> Result<&str, Fault> {
-    if header.len() > MAX_REFERENCE_BYTES {
-        let why = format!("it has {} bytes, at most {MAX_REFERENCE_BYTES} are read", header.len());
-        return Err(Fault::Malformed(why.into()));
-    }
-    let text = std::str::from_utf8(header).map_err(|_| "it is not UTF-8")?;
-    if text.is_empty() {
-        return Err("it is empty".into());
-    }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-        return Err("it has white space, a control character or a backslash".into());
-    }
-    Ok(text)
-}
-
-/// The scheme of an absolute URL (RFC 3986, section 3.1) and what follows the colon.
-fn scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    named.then_some((scheme, rest))
-}
-
-fn absolute(text: &str, scheme: &str, rest: &str) -> Result<Url, Fault> {
-    if !["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http)) {
-        return Err("its scheme is neither http nor https".into());
-    }
-    let rest = rest.strip_prefix("//").ok_or("its scheme is not followed by two slashes")?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    if authority.is_empty() {
-        return Err("it has no host".into());
-    }
-    if authority.contains('@') {
-        return Err("it has user information".into());
-    }
-    refuse_dot_segments(path)?;
-    Url::parse(text).map_err(not_a_url)
-}
-
-fn not_a_url(error: url::ParseError) -> Fault {
-    Fault::Malformed(format!("it is no URL: {error}").into())
-}
-
-/// Refuses paths that one reader of URLs takes for another path: `.` and `..` segments and control characters, also
-/// where percent-encoding hides them, once or several times.
-fn refuse_dot_segments(text: &str) -> Result<(), Fault> {
-    let path = text.split_once('?').map_or(text, |(path, _)| path);
-    let mut bytes = path.as_bytes().to_vec();
-    for _ in 0..MAX_ENCODINGS {
-        let mut segments = bytes.split(|byte| matches!(byte, b'/' | b'\\'));
-        if segments.any(|segment| matches!(segment, b"." | b"..")) {
-            return Err("it has a segment of dots".into());
-        }
-        if bytes.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\') {
-            return Err("it has an encoded control character or backslash".into());
-        }
-        let decoded = percent_decoded(&bytes);
-        if decoded == bytes {
-            return Ok(());
-        }
-        bytes = decoded;
-    }
-    Err("it is percent-encoded several times".into())
-}
-
-fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&first, tail)) = rest.split_first() {
-        let (byte, tail) = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => match hex_pair(*high, *low) {
-                Some(byte) => (byte, after),
-                None => (first, tail),
-            },
-            _ => (first, tail),
-        };
-        out.push(byte);
-        rest = tail;
-    }
-    out
-}
-
-fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some((digit(high)? << 4) | digit(low)?)
-}
-
-fn is_decimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// The text of a malformed reference is left out where it may hold a password at a place that is hard to tell.
 fn malformed_detail(why: &str, header: &[u8]) -> String {
     if header.is_empty() || header.contains(&b'@') {
@@ -330,10 +225,6 @@ fn malformed_detail(why: &str, header: &[u8]) -> String {
     format!("schema reference \"{}\" cannot be read: {why}", shown_reference(header))
 }
 
-/// Longest header that is read.
-const MAX_REFERENCE_BYTES: usize = 2 * crate::limits::KIB;
-/// How often a path may be percent-encoded over and over.
-const MAX_ENCODINGS: usize = 4;
 const ID_TOO_LARGE: &str = "its id is larger than 2147483647";
 
 #[cfg(test)]
@@ -341,6 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::schema::spelling::MAX_REFERENCE_BYTES;
 
     fn references() -> References {
         References::new(&settings("http://user:secret@Registry:8081/prefix/?x#y"))
@@ -452,66 +344,7 @@ mod tests {
     #[test]
     fn what_readers_could_read_differently_is_malformed() {
         let long = format!("https://my-schema-server/{}", "x".repeat(MAX_REFERENCE_BYTES));
-        let table: &[&[u8]] = &[
-            b"",
-            b"#",
-            b"?x",
-            b"\xff",
-            b" 42",
-            b"42 ",
-            b"4\n2",
-            b"42\0",
-            b"2147483648",
-            b"99999999999999999999",
-            b"https://my-schema-server/schemas/ids/2147483648",
-            b"ftp://my-schema-server/a",
-            b"file:///etc/passwd",
-            b"file:users.avsc",
-            b"data:text/plain,x",
-            b"javascript:x",
-            b"localhost:8081/a",
-            b"C:\\x",
-            b"//evil/a",
-            b"//my-schema-server/a",
-            b"/\\evil/a",
-            b"\\\\evil\\a",
-            b"/\t/evil/a",
-            b"ht\ntps://my-schema-server/a",
-            b"https:/my-schema-server/a",
-            b"https:my-schema-server/a",
-            b"https:///my-schema-server/a",
-            b"https:\\\\my-schema-server/a",
-            b"https://",
-            b"https://?x",
-            b"https://my-schema-server:x/a",
-            b"https://my-schema-server:99999/a",
-            b"https://[::1/a",
-            b"https://user@my-schema-server/a",
-            b"https://user:pw@my-schema-server/a",
-            b"https://@my-schema-server/a",
-            b"https://:@my-schema-server/a",
-            b"http://my-schema-server@evil/",
-            b"http://my-schema-server:80@evil/",
-            b"http://evil\\@my-schema-server/",
-            b"https://my-schema-server\xc2\xa0/a",
-            b"..",
-            b"../a",
-            b"a/../../b",
-            b"./a",
-            b"/a/./b",
-            b"a/..?x",
-            b"a/%2e%2E/b",
-            b"a/..%2fb",
-            b"a/%2e%2e%5cb",
-            b"a/%252e%252e/b",
-            b"a/%2525252525252e/b",
-            b"a%00b",
-            b"a%250ab",
-            b"a%5Cb",
-            b"https://my-schema-server/a/../b",
-            long.as_bytes(),
-        ];
-        for given in table {
+        for given in MALFORMED.iter().copied().chain([long.as_bytes()]) {
             let parsed = references().parse(given);
             let malformed = matches!(parsed, Err(ReferenceError::Malformed { .. }));
             assert!(malformed, "{} gives {parsed:?}", given.escape_ascii());
@@ -587,6 +420,65 @@ mod tests {
             assert_contained(&references(), pieces.concat().as_bytes());
         }
     }
+
+    const MALFORMED: &[&[u8]] = &[
+        b"",
+        b"#",
+        b"?x",
+        b"\xff",
+        b" 42",
+        b"42 ",
+        b"4\n2",
+        b"42\0",
+        b"2147483648",
+        b"99999999999999999999",
+        b"https://my-schema-server/schemas/ids/2147483648",
+        b"ftp://my-schema-server/a",
+        b"file:///etc/passwd",
+        b"file:users.avsc",
+        b"data:text/plain,x",
+        b"javascript:x",
+        b"localhost:8081/a",
+        b"C:\\x",
+        b"//evil/a",
+        b"//my-schema-server/a",
+        b"/\\evil/a",
+        b"\\\\evil\\a",
+        b"/\t/evil/a",
+        b"ht\ntps://my-schema-server/a",
+        b"https:/my-schema-server/a",
+        b"https:my-schema-server/a",
+        b"https:///my-schema-server/a",
+        b"https:\\\\my-schema-server/a",
+        b"https://",
+        b"https://?x",
+        b"https://my-schema-server:x/a",
+        b"https://my-schema-server:99999/a",
+        b"https://[::1/a",
+        b"https://user@my-schema-server/a",
+        b"https://user:pw@my-schema-server/a",
+        b"https://@my-schema-server/a",
+        b"https://:@my-schema-server/a",
+        b"http://my-schema-server@evil/",
+        b"http://my-schema-server:80@evil/",
+        b"http://evil\\@my-schema-server/",
+        b"https://my-schema-server\xc2\xa0/a",
+        b"..",
+        b"../a",
+        b"a/../../b",
+        b"./a",
+        b"/a/./b",
+        b"a/..?x",
+        b"a/%2e%2E/b",
+        b"a/..%2fb",
+        b"a/%2e%2e%5cb",
+        b"a/%252e%252e/b",
+        b"a/%2525252525252e/b",
+        b"a%00b",
+        b"a%250ab",
+        b"a%5Cb",
+        b"https://my-schema-server/a/../b",
+    ];
 
     const PIECES: &[&str] = &[
         "http",
