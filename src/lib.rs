@@ -21,6 +21,7 @@ pub mod config;
 pub mod cursor;
 pub mod health;
 pub mod limits;
+pub mod logging;
 pub mod metrics;
 pub mod proxy;
 pub mod reason;
