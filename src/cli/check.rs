@@ -1,6 +1,9 @@
 //! `schemaward check`: is this configuration sound, and what does it amount to?
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 
@@ -20,8 +23,11 @@ impl Check {
         match Config::load(&self.config, process_environment()) {
             Ok(config) => {
                 // The first line is a comment, so that the whole output is a configuration file.
-                print!("# ok\n{}", config.effective().to_yaml());
-                Exit::Clean
+                let shown = format!("# ok\n{}", config.effective().to_yaml());
+                match io::stdout().write_all(shown.as_bytes()) {
+                    Ok(()) => Exit::Clean,
+                    Err(_) => Exit::Failure,
+                }
             }
             Err(errors) => {
                 eprintln!("{errors}");

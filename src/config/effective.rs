@@ -1,6 +1,9 @@
 //! The checked settings back as text in the shape of the file, defaults filled in: what `check` prints.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use super::{
     Config,
@@ -291,6 +294,9 @@ fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let lower = text.to_ascii_lowercase();
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:*".contains(&byte);
+    if text.parse::<SocketAddrV4>().is_ok() || text.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
         && text.bytes().all(legal)
         && !text.ends_with(':')
@@ -325,7 +331,8 @@ mod tests {
         for (text, plain) in [
             ("orders.*", true),
             ("http://host:8081/", true),
-            ("127.0.0.1:9092", false),
+            ("127.0.0.1:9092", true),
+            ("10.5", false),
             ("[::1]:9092", false),
             ("off", false),
             ("True", false),

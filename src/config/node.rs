@@ -1,12 +1,12 @@
 //! YAML text → a tree whose every node knows where it was written, so that later checks can name the line.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use serde_saphyr::{DefaultMessageFormatter, MessageFormatter, Spanned};
+use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::error::{ConfigError, Origin};
 
@@ -50,6 +50,10 @@ impl Node {
     /// The tree of an environment variable's value.
     pub(super) fn of_variable(text: &str, name: &str, key: &str) -> Result<Self, ConfigError> {
         let origin = Origin::Variable(name.into());
+        if text.parse::<SocketAddr>().is_ok() {
+            // An IPv6 address in brackets would be the beginning of a list.
+            return Ok(Self { origin, value: Value::Text(text.to_owned()) });
+        }
         parse(text, &|_| origin.clone())
             .map_err(|(_, message)| ConfigError::new(origin.clone(), key, message))
     }
@@ -82,7 +86,7 @@ fn parse(text: &str, place: Place<'_>) -> Result<Node, (u64, String)> {
         Ok(root) => Ok(located(root, place)),
         Err(error) => {
             let line = error.location().map_or(0, |at| at.line());
-            Err((line, one_line(&DefaultMessageFormatter.format_message(&error))))
+            Err((line, one_line(&UserMessageFormatter.format_message(&error))))
         }
     }
 }
@@ -240,6 +244,7 @@ mod tests {
             let error = tree(text).unwrap_err().to_string();
             assert!(error.starts_with("f.yaml:"), "{error}");
             assert!(!error.contains('\n'), "{error}");
+            assert!(!error.contains("Options"), "{error}");
         }
     }
 
