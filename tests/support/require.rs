@@ -1,0 +1,40 @@
+//! Says whether the foreign programs that a test needs are there. Where they are not, a test is skipped out loud,
+//! except where they are required: with `CI` or `SCHEMAWARD_REQUIRE_REAL=1` set, their absence is a failure.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Java's runtime and compiler, and Maven to fetch the jars.
+pub fn java() -> Option<()> {
+    ["java", "javac", "mvn"].into_iter().try_for_each(program)
+}
+
+/// Python with its `venv` module.
+pub fn python() -> Option<()> {
+    program("python3")
+}
+
+/// Skips with `why`, or panics where skipping is not allowed.
+pub fn skip<T>(why: &str) -> Option<T> {
+    assert!(!is_required(), "needed here (CI or SCHEMAWARD_REQUIRE_REAL is set): {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`: the test runner would swallow it.
+    writeln!(std::io::stderr(), "SKIPPED: {test}: {why}").ok();
+    None
+}
+
+fn program(name: &str) -> Option<()> {
+    let found = Command::new(name)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if found { Some(()) } else { skip(&format!("{name} is not installed")) }
+}
+
+fn is_required() -> bool {
+    let is_set = |key| std::env::var(key).is_ok_and(|value| !value.is_empty() && value != "0");
+    is_set("CI") || is_set("SCHEMAWARD_REQUIRE_REAL")
+}
