@@ -19,6 +19,8 @@ pub mod avro;
 pub mod cli;
 pub mod config;
 pub mod cursor;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod health;
 pub mod limits;
 pub mod metrics;
