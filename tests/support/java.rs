@@ -12,12 +12,8 @@ use super::{once, require};
 
 /// The folder with the jars of Apache Kafka 4.4.0 and what they need.
 pub fn kafka_jars() -> Option<&'static PathBuf> {
-    static JARS: OnceLock<Option<PathBuf>> = OnceLock::new();
-    JARS.get_or_init(|| {
-        require::java()?;
-        fetch_jars().map_or_else(|e| require::skip(&format!("no Kafka jars: {e}")), Some)
-    })
-    .as_ref()
+    static JARS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    require::or_skip(JARS.get_or_init(|| require::java().and_then(|()| fetch_jars())))
 }
 
 fn fetch_jars() -> Result<PathBuf, String> {

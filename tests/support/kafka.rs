@@ -40,22 +40,24 @@ pub struct Options {
 
 /// The one broker that the tests of a binary share; it must not be stopped.
 pub fn shared_single() -> Option<&'static Kafka> {
-    static KAFKA: OnceLock<Option<Result<Kafka, String>>> = OnceLock::new();
+    static KAFKA: OnceLock<Result<Kafka, String>> = OnceLock::new();
     shared(&KAFKA, 1)
 }
 
 /// The cluster of three that the tests of a binary share; none of it must be stopped.
 pub fn shared_cluster() -> Option<&'static Kafka> {
-    static KAFKA: OnceLock<Option<Result<Kafka, String>>> = OnceLock::new();
+    static KAFKA: OnceLock<Result<Kafka, String>> = OnceLock::new();
     shared(&KAFKA, 3)
 }
 
 fn shared(
-    cell: &'static OnceLock<Option<Result<Kafka, String>>>,
+    cell: &'static OnceLock<Result<Kafka, String>>,
     brokers: usize,
 ) -> Option<&'static Kafka> {
+    let jars = java::kafka_jars()?;
     let options = Options { brokers, ..Options::default() };
-    let kafka = cell.get_or_init(|| Some(Kafka::start(java::kafka_jars()?, &options))).as_ref()?;
+    // A start that failed is not tried again by every test.
+    let kafka = cell.get_or_init(|| Kafka::start(jars, &options));
     Some(kafka.as_ref().unwrap_or_else(|why| panic!("{why}")))
 }
 

@@ -21,13 +21,9 @@ pub struct Python {
 impl Python {
     /// Makes the environment if it is not there yet.
     pub fn get() -> Option<Self> {
-        static ENVIRONMENT: OnceLock<Option<PathBuf>> = OnceLock::new();
-        let environment = ENVIRONMENT.get_or_init(|| {
-            require::python()?;
-            make_environment()
-                .map_or_else(|e| require::skip(&format!("no Python packages: {e}")), Some)
-        });
-        Some(Self { interpreter: environment.as_ref()?.join("bin/python") })
+        static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let made = ENVIRONMENT.get_or_init(|| require::python().and_then(|()| make_environment()));
+        Some(Self { interpreter: require::or_skip(made)?.join("bin/python") })
     }
 
     /// Runs one of the scripts in `tests/python` to its end.

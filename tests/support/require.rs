@@ -5,17 +5,27 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Java's runtime and compiler, and Maven to fetch the jars.
-pub fn java() -> Option<()> {
+///
+/// # Errors
+/// What is missing.
+pub fn java() -> Result<(), String> {
     ["java", "javac", "mvn"].into_iter().try_for_each(program)
 }
 
-/// Python with its `venv` module.
-pub fn python() -> Option<()> {
+/// Python.
+///
+/// # Errors
+/// What is missing.
+pub fn python() -> Result<(), String> {
     program("python3")
 }
 
-/// Skips with `why`, or panics where skipping is not allowed.
-pub fn skip<T>(why: &str) -> Option<T> {
+/// What was found, or `None` after saying why the test is skipped; panics where skipping is not allowed.
+pub fn or_skip<T>(found: &Result<T, String>) -> Option<&T> {
+    found.as_ref().map_or_else(|why| skip(why), Some)
+}
+
+fn skip<T>(why: &str) -> Option<T> {
     assert!(!is_required(), "needed here (CI or SCHEMAWARD_REQUIRE_REAL is set): {why}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`: the test runner would swallow it.
@@ -23,7 +33,7 @@ pub fn skip<T>(why: &str) -> Option<T> {
     None
 }
 
-fn program(name: &str) -> Option<()> {
+fn program(name: &str) -> Result<(), String> {
     let found = Command::new(name)
         .arg("--version")
         .stdin(Stdio::null())
@@ -31,7 +41,7 @@ fn program(name: &str) -> Option<()> {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if found { Some(()) } else { skip(&format!("{name} is not installed")) }
+    if found { Ok(()) } else { Err(format!("{name} is not installed")) }
 }
 
 fn is_required() -> bool {
