@@ -16,7 +16,11 @@ impl AvroSchema {
     ///
     /// # Errors
     /// [`SchemaFault`] when a document is past a bound or is no Avro schema.
-    pub fn parse(_text: &str, _references: &[&str], _limits: &SchemaLimits) -> Result<Self, SchemaFault> {
+    pub fn parse(
+        _text: &str,
+        _references: &[&str],
+        _limits: &SchemaLimits,
+    ) -> Result<Self, SchemaFault> {
         todo!()
     }
 

@@ -1,3 +1,4 @@
 //! Sockets, order, addresses: the only layer that holds connections.
 
+pub mod budget;
 pub mod settings;
