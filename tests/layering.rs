@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -67,7 +67,7 @@ fn imports_point_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let table: BTreeMap<_, _> = TABLE.iter().copied().collect();
     let mut violations = Vec::new();
-    for file in rust_files(&root) {
+    for file in rust_files(&root).unwrap() {
         let within = file.strip_prefix(&root).unwrap();
         let Some(layer) = layer_of(within) else { continue };
         let source = shipped_code(&fs::read_to_string(&file).unwrap());
@@ -115,15 +115,18 @@ fn finds_what_it_looks_for() {
     assert_eq!(found[2].1, "`wire` is left by `super`; write the path as `crate::…`");
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    let nested = entries.into_iter().flat_map(|path| match path {
-        folder if folder.is_dir() => rust_files(&folder),
-        file => vec![file],
-    });
-    nested.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
+fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// `None` for what belongs to no layer: the crate root, the binary, and files of tests.
