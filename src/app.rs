@@ -1,1 +1,238 @@
-//! app
+//! The one place that wires everything; owns start, drain and stop.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::sleep,
+};
+use tracing::info;
+
+use crate::{
+    admin::{Admin, AdminError},
+    config::Config,
+    health::{Latch, Readiness},
+    metrics::Metrics,
+    proxy::{
+        address_map::AddressMap,
+        budget::MemoryBudget,
+        cluster_view::ClusterView,
+        gateway::Gateway,
+        listener::{BindError, Leads, Listener},
+        probe,
+        sequence_guard::SequenceGuard,
+        topic_ids::TopicIds,
+        upstream::TcpUpstream,
+    },
+    rejection_log::RejectionLog,
+    schema::{HttpSource, HttpSourceError, References, SchemaCache},
+    status::{CacheMetrics, Status},
+    validate::{judge::Judge, policy::Policy},
+};
+
+/// How often a drain looks whether the last connection has ended.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Why the proxy did not start, or ended otherwise than by a clean stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A listener cannot be bound.
+    #[error("{error}: {}", error.source)]
+    Bind {
+        /// Which one, and why.
+        #[from]
+        error: BindError,
+    },
+    /// An admin listener cannot be had.
+    #[error("{error}{}", cause(.error))]
+    Admin {
+        /// Which one, and why.
+        #[from]
+        error: AdminError,
+    },
+    /// Connections were still busy when the grace period of the drain ended.
+    #[error("drain grace exceeded with {connections} connections still busy")]
+    DrainGraceExceeded {
+        /// Connections that were cut.
+        connections: u64,
+    },
+    /// The HTTP client for schemas cannot be made.
+    #[error("the schema client cannot be made: {0}")]
+    Schemas(#[from] HttpSourceError),
+    /// The system refuses something at start.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map(|source| format!(": {source}")).unwrap_or_default()
+}
+
+/// The proxy, running.
+#[derive(Debug)]
+pub struct App {
+    bootstrap: SocketAddr,
+    admin: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
+    gateway: Arc<Gateway>,
+    readiness: Arc<Readiness>,
+    drain: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl App {
+    /// Binds every listener and starts to serve. Brokers need not answer yet: [`App::readiness`] says when one has.
+    ///
+    /// # Errors
+    /// [`AppError`] when a port is in use or the system refuses something.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let (drain, draining) = watch::channel(false);
+        let metrics = Metrics::new(config.metrics.max_topics);
+        let upstream = Arc::new(TcpUpstream::new(&config.upstream));
+        let gateway = Arc::new(gateway(&config, metrics, draining)?);
+        let readiness = Arc::new(Readiness::new());
+        let listeners = bind(&config, &gateway)?;
+        let first = listeners.first();
+        let bootstrap = match first.map(Listener::address) {
+            Some(address) => {
+                address.map_err(|source| AppError::System { what: "read own address", source })?
+            }
+            None => config.listen.bootstrap,
+        };
+        readiness.drop_latch(Latch::Listeners);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(listener.serve(Arc::clone(&gateway), Arc::clone(&upstream)));
+        }
+        let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
+        tasks.spawn(probing);
+        let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
+        let metrics = Arc::clone(&gateway.metrics);
+        let served = Admin::bind(&config.admin, metrics, Arc::clone(&readiness), status).await?;
+        let (admin, probes) = (served.address(), served.probes_address());
+        // It serves until the very end: a drain can be watched.
+        tasks.spawn(served.serve(std::future::pending()));
+        info!(%bootstrap, version = env!("CARGO_PKG_VERSION"), "listening");
+        Ok(Self { bootstrap, admin, probes, gateway, readiness, drain, tasks })
+    }
+
+    /// Where clients bootstrap.
+    #[must_use]
+    pub const fn bootstrap_address(&self) -> SocketAddr {
+        self.bootstrap
+    }
+
+    /// Where operators look, if anywhere.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Where kubelet and Prometheus look, if anywhere.
+    #[must_use]
+    pub const fn probes_address(&self) -> Option<SocketAddr> {
+        self.probes
+    }
+
+    /// Whether a broker has answered yet.
+    #[must_use]
+    pub const fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.gateway.metrics
+    }
+
+    /// Stops accepting, lets connections finish what is in flight, and ends.
+    ///
+    /// # Errors
+    /// [`AppError::DrainGraceExceeded`] when connections were still busy at the end of the grace period.
+    pub async fn drain(mut self) -> Result<(), AppError> {
+        info!("draining");
+        self.readiness.drain();
+        // Nobody listens any more only if every connection has ended.
+        let _ = self.drain.send(true);
+        let deadline = Instant::now() + self.gateway.times.drain_grace;
+        let metrics = Arc::clone(&self.gateway.metrics);
+        while metrics.connections() > 0 && Instant::now() < deadline {
+            sleep(DRAIN_POLL).await;
+        }
+        self.tasks.shutdown().await;
+        match metrics.connections() {
+            0 => Ok(()),
+            connections => Err(AppError::DrainGraceExceeded { connections }),
+        }
+    }
+}
+
+/// Runs the proxy until SIGTERM or SIGINT, then drains it.
+///
+/// # Errors
+/// [`AppError`]: why it did not start, or did not end cleanly.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let hook = |kind| {
+        signal(kind).map_err(|source| AppError::System { what: "listen for signals", source })
+    };
+    let mut terminate = hook(SignalKind::terminate())?;
+    let mut interrupt = hook(SignalKind::interrupt())?;
+    let app = App::start(config).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    app.drain().await
+}
+
+fn gateway(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    draining: watch::Receiver<bool>,
+) -> Result<Gateway, AppError> {
+    let source = Arc::new(HttpSource::new(&config.registry, config.schema_limits)?);
+    let observer = Arc::new(CacheMetrics(Arc::clone(&metrics)));
+    let schemas = SchemaCache::new(source, config.cache.clone(), observer);
+    let references = References::new(&config.registry);
+    let guard = &config.sequence_guard;
+    Ok(Gateway {
+        judge: Judge::new(config.metadata.clone(), references, schemas, config.record_limits),
+        policy: Policy::new(&config.rules, &config.default_rule),
+        cluster: ClusterView {
+            addresses: Arc::new(AddressMap::new(&config.listen)),
+            topics: Arc::new(TopicIds::default()),
+        },
+        guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
+        budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
+        metrics,
+        rejections: RejectionLog::new(),
+        limits: config.wire_limits.clone(),
+        times: config.times.clone(),
+        draining,
+    })
+}
+
+/// Binds the bootstrap listener, then every broker port on the same address.
+fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener>, AppError> {
+    let bootstrap = config.listen.bootstrap;
+    let ip: IpAddr = bootstrap.ip();
+    let mut listeners = vec![Listener::bind(bootstrap, Leads::Bootstrap)?];
+    for port in gateway.cluster.addresses.ports() {
+        listeners.push(Listener::bind(SocketAddr::new(ip, port.0), Leads::Port(port))?);
+    }
+    Ok(listeners)
+}

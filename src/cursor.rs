@@ -69,8 +69,9 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    // By value, like all that is not inlined: a cursor whose address is taken cannot live in registers.
     #[cold]
-    fn truncated(&self, needed: usize) -> CursorError {
+    const fn truncated(self, needed: usize) -> CursorError {
         CursorError::Truncated { at: self.position(), needed, left: self.rest.len() }
     }
 
@@ -173,9 +174,10 @@ impl<'a> Cursor<'a> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// An unsigned LEB128 varint of at most `MAX` bytes, its last byte not zero unless it is the only one when `STRICT`.
+    /// An unsigned LEB128 varint of at most `MAX` bytes, its last byte not zero unless it is the only one when `STRICT`,
+    /// and the cursor behind it.
     #[inline]
-    fn leb128<const MAX: usize, const STRICT: bool>(&mut self) -> Result<u64, CursorError> {
+    fn leb128<const MAX: usize, const STRICT: bool>(self) -> Result<(u64, Self), CursorError> {
         let mut value = 0_u64;
         let mut shift = 0_u32;
         for (index, &byte) in self.rest.iter().take(MAX).enumerate() {
@@ -187,8 +189,8 @@ impl<'a> Cursor<'a> {
                 if shift == 63 && byte > 1 {
                     break;
                 }
-                self.rest = self.rest.get(index + 1..).unwrap_or_default();
-                return Ok(value);
+                let rest = self.rest.get(index + 1..).unwrap_or_default();
+                return Ok((value, Self { rest, ..self }));
             }
             shift += 7;
         }
@@ -205,9 +207,11 @@ impl<'a> Cursor<'a> {
     /// [`CursorError::Truncated`] or [`CursorError::Varint`].
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, CursorError> {
-        let at = *self;
-        let value = self.leb128::<5, false>()?;
-        u32::try_from(value).map_err(|_| CursorError::Varint { at: at.position() })
+        let (value, behind) = self.leb128::<5, false>()?;
+        let value =
+            u32::try_from(value).map_err(|_| CursorError::Varint { at: self.position() })?;
+        *self = behind;
+        Ok(value)
     }
 
     /// A zigzag varint of a record (KIP-98): 32 bits, no longer than its value needs.
@@ -225,7 +229,11 @@ impl<'a> Cursor<'a> {
                 self.rest = tail;
                 Ok(unzigzag(two_bytes(low, high)))
             }
-            _ => self.long_varint(),
+            _ => {
+                let (value, behind) = self.long_varint()?;
+                *self = behind;
+                Ok(value)
+            }
         }
     }
 
@@ -244,23 +252,26 @@ impl<'a> Cursor<'a> {
                 self.rest = tail;
                 Ok(i64::from(unzigzag(two_bytes(low, high))))
             }
-            _ => self.long_varlong(),
+            _ => {
+                let (value, behind) = self.long_varlong()?;
+                *self = behind;
+                Ok(value)
+            }
         }
     }
 
     /// What one and two bytes cannot hold, out of line so that the callers stay small.
     #[inline(never)]
-    fn long_varint(&mut self) -> Result<i32, CursorError> {
-        let at = *self;
-        let raw = self.leb128::<5, true>()?;
-        let raw = u32::try_from(raw).map_err(|_| CursorError::Varint { at: at.position() })?;
-        Ok(unzigzag(raw))
+    fn long_varint(self) -> Result<(i32, Self), CursorError> {
+        let (raw, behind) = self.leb128::<5, true>()?;
+        let raw = u32::try_from(raw).map_err(|_| CursorError::Varint { at: self.position() })?;
+        Ok((unzigzag(raw), behind))
     }
 
     #[inline(never)]
-    fn long_varlong(&mut self) -> Result<i64, CursorError> {
-        let raw = self.leb128::<10, true>()?;
-        Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
+    fn long_varlong(self) -> Result<(i64, Self), CursorError> {
+        let (raw, behind) = self.leb128::<10, true>()?;
+        Ok(((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()), behind))
     }
 }
 

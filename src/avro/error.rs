@@ -8,6 +8,23 @@ pub struct SchemaFault {
     pub detail: String,
 }
 
+impl SchemaFault {
+    pub(super) const fn new(detail: String) -> Self {
+        Self { detail }
+    }
+
+    /// Says in which part of the document; only the innermost parts are kept.
+    pub(super) fn within(self, place: &str) -> Self {
+        if self.detail.len() + place.len() > MAX_DETAIL_BYTES {
+            return self;
+        }
+        Self { detail: format!("{place}: {}", self.detail) }
+    }
+}
+
+/// Bytes of a fault's text after which no further place is put before it.
+const MAX_DETAIL_BYTES: usize = 512;
+
 /// Which promise a datum breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatumFault {
@@ -26,7 +43,7 @@ pub enum DatumFault {
 pub struct DatumError {
     /// Which promise is broken.
     pub fault: DatumFault,
-    /// Where in the schema.
+    /// Where in the schema: fields and positions, or the name of the schema's type where it is the whole datum.
     pub path: String,
     /// Where in the bytes, counted from the start of the datum.
     pub offset: usize,

@@ -1,1 +1,157 @@
-//! config
+//! Configuration: a YAML file and environment variables over it → [`Config`], checked, or every mistake at once.
+
+mod check;
+mod effective;
+mod environment;
+mod error;
+mod node;
+mod section;
+mod sections;
+mod values;
+
+use std::{fs::File, io::Read, path::Path, sync::Arc, time::Duration};
+
+pub use effective::Tree;
+pub use environment::process_environment;
+pub use error::{ConfigError, ConfigErrors};
+
+use self::{
+    environment::Environment,
+    error::Origin,
+    node::Node,
+    section::{Notes, Section},
+};
+use crate::{
+    admin::AdminSettings,
+    limits::{LOOKUP_DEADLINE, MIB, RecordLimits, SchemaLimits, WireLimits},
+    logging::LogSettings,
+    metrics::MetricsSettings,
+    proxy::settings::{ListenSettings, TimeSettings, UpstreamSettings},
+    schema::{CacheSettings, RegistrySettings},
+    validate::{metadata::HeaderNames, policy::RuleSettings},
+};
+
+/// Everything that is configured, checked: what is here can be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where clients are awaited (`listen`).
+    pub listen: ListenSettings,
+    /// Where brokers are (`upstream`).
+    pub upstream: UpstreamSettings,
+    /// Where schemas are (`registry`).
+    pub registry: RegistrySettings,
+    /// How long schemas are kept (`registry.cache`).
+    pub cache: CacheSettings,
+    /// Under which names the metadata is found (`metadata`).
+    pub metadata: HeaderNames,
+    /// Rules in their order; the first whose topics match counts (`rules`).
+    pub rules: Vec<RuleSettings>,
+    /// The rule of all other topics (`default_rule`).
+    pub default_rule: RuleSettings,
+    /// What one connection may ask (`limits`).
+    pub wire_limits: WireLimits,
+    /// What one batch may cost (`limits`).
+    pub record_limits: RecordLimits,
+    /// What one schema may cost (`limits`).
+    pub schema_limits: SchemaLimits,
+    /// Bytes that unfinished work of all connections together may hold (`limits.memory_budget`).
+    pub memory_budget: usize,
+    /// How long things may take (`limits`, `drain`).
+    pub times: TimeSettings,
+    /// Where operators and probes are awaited (`admin`).
+    pub admin: AdminSettings,
+    /// What is logged, and how (`log`).
+    pub log: LogSettings,
+    /// Bounds of the metrics (`metrics`).
+    pub metrics: MetricsSettings,
+    /// Bounds of the sequence guard (`sequence_guard`).
+    pub sequence_guard: SequenceGuardSettings,
+}
+
+/// Bounds of the table of open sequence gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceGuardSettings {
+    /// Gaps that may be open at once (`sequence_guard.max_entries`).
+    pub max_entries: usize,
+    /// After how long without a batch of its producer a gap is forgotten (`sequence_guard.expiry`).
+    pub expiry: Duration,
+}
+
+impl Default for SequenceGuardSettings {
+    fn default() -> Self {
+        // Longer than a producer retries by default: 2 minutes in Java, 5 in librdkafka.
+        Self { max_entries: 100_000, expiry: Duration::from_secs(15 * 60) }
+    }
+}
+
+/// Time for a connection to one broker address, where `upstream.connect_timeout` does not say.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What unfinished work may hold, where `limits.memory_budget` does not say.
+pub const DEFAULT_MEMORY_BUDGET: usize = 64 * MIB;
+/// The times, where the file does not say.
+pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
+    lookup_deadline: LOOKUP_DEADLINE,
+    stall_timeout: Duration::from_secs(30),
+    drain_grace: Duration::from_secs(25),
+};
+
+impl Config {
+    /// Reads the file at `path` and lays `environment` over it, see [`process_environment`].
+    ///
+    /// # Errors
+    /// Every mistake in file and environment, each with its place; where the file is no YAML, only that.
+    pub fn load(
+        path: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let shown = path.display().to_string();
+        let text = read(path).map_err(|message| {
+            ConfigError::new(Origin::File(shown.as_str().into()), "", message)
+        })?;
+        Self::parse(&text, &shown, environment)
+    }
+
+    /// Like [`Config::load`] for a text that is called `name` in errors.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse(
+        text: &str,
+        name: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let name: Arc<str> = name.into();
+        let environment = Environment::new(environment, &sections::TOP_LEVEL);
+        let mut root = Node::of_file(text, &name)?;
+        // What is missing is missing in the file as a whole, not in its first line.
+        root.origin = Origin::File(name);
+        let mut errors = Vec::new();
+        environment.apply(&mut root, &mut errors);
+        let notes = Notes::default();
+        let config = sections::config(Section::new(root, String::new(), &notes));
+        errors.extend(environment.near_misses(&notes.known()));
+        errors.extend(notes.into_errors());
+        match config {
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(ConfigErrors::new(errors)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("is larger than {MAX_FILE_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
+/// Size of the largest configuration file that is read.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,19 @@
 //! Sockets, order, addresses: the only layer that holds connections.
 
 pub mod address_map;
+pub mod budget;
 pub mod cluster_view;
+pub mod connection;
+pub mod gateway;
+pub mod in_flight;
+pub mod listener;
+pub mod peer;
+pub mod probe;
+pub mod produce;
+pub mod reader;
+pub mod responses;
+pub mod sequence_guard;
 pub mod settings;
 pub mod topic_ids;
+pub mod upstream;
+pub mod writer;

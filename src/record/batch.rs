@@ -74,6 +74,8 @@ pub struct ProducerSequence {
     pub producer_epoch: i16,
     /// Not negative.
     pub base_sequence: i32,
+    /// How many records it declares.
+    pub record_count: i32,
 }
 
 impl<'a> Batch<'a> {
@@ -163,11 +165,13 @@ impl<'a> Batch<'a> {
 #[must_use]
 pub fn peek_sequence(record_set: &[u8]) -> Option<ProducerSequence> {
     let header = read_header(record_set).ok()?;
-    let BatchHeader { magic, producer_id, producer_epoch, base_sequence, .. } = header;
+    let BatchHeader { magic, producer_id, producer_epoch, base_sequence, record_count, .. } =
+        header;
     (magic == 2 && producer_id >= 0 && base_sequence >= 0).then_some(ProducerSequence {
         producer_id,
         producer_epoch,
         base_sequence,
+        record_count,
     })
 }
 
@@ -224,4 +228,155 @@ fn read_header(record_set: &[u8]) -> Result<BatchHeader, CursorError> {
         base_sequence: cursor.i32()?,
         record_count: cursor.i32()?,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+    use crate::record::RecordErrorClass::{Corrupt, Undecodable, UnsupportedFormat};
+    use crate::record::Unlimited;
+    use crate::record::builder::{Flavour, OwnedRecord, batch, batch_of, read_all, reseal};
+
+    fn sound() -> Vec<u8> {
+        batch(Flavour::Plain, &[OwnedRecord::of("value").with("k", "v")])
+    }
+
+    fn with(at: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut record_set = sound();
+        record_set[at..at + bytes.len()].copy_from_slice(bytes);
+        record_set
+    }
+
+    #[test]
+    fn reads_every_field_of_the_header() {
+        let mut bytes = sound();
+        bytes[..8].copy_from_slice(&7_i64.to_be_bytes());
+        bytes[12..16].copy_from_slice(&3_i32.to_be_bytes());
+        bytes[21..23].copy_from_slice(&[0, 0x30]);
+        bytes[43..51].copy_from_slice(&4_000_i64.to_be_bytes());
+        bytes[51..53].copy_from_slice(&5_i16.to_be_bytes());
+        bytes[53..57].copy_from_slice(&6_i32.to_be_bytes());
+        reseal(&mut bytes);
+        let batch = Batch::parse(&bytes).unwrap();
+        assert_eq!(batch.verify_checksum(), Ok(()));
+        let crc = crc32c::crc32c(&bytes[21..]);
+        let expected = BatchHeader {
+            base_offset: 7,
+            batch_length: i32::try_from(bytes.len() - 12).unwrap(),
+            partition_leader_epoch: 3,
+            magic: 2,
+            crc,
+            attributes: 0x30,
+            last_offset_delta: 0,
+            base_timestamp: 1_700_000_000_000,
+            max_timestamp: 1_700_000_000_000,
+            producer_id: 4_000,
+            producer_epoch: 5,
+            base_sequence: 6,
+            record_count: 1,
+        };
+        assert_eq!(*batch.header(), expected);
+        assert_eq!(batch.record_bytes(), &bytes[61..]);
+    }
+
+    #[test]
+    fn refuses_what_is_not_exactly_one_batch_of_magic_2() {
+        let sound = sound();
+        let len = i32::try_from(sound.len() - 12).unwrap();
+        let two = [sound.clone(), sound.clone()].concat();
+        let one_more_byte = [&sound[..], &[0]].concat();
+        let mut header_only_cut = sound[..60].to_vec();
+        header_only_cut[8..12].copy_from_slice(&48_i32.to_be_bytes());
+        let table: [(&str, Vec<u8>, _); 17] = [
+            ("empty", vec![], UnsupportedFormat),
+            ("no length", sound[..11].to_vec(), UnsupportedFormat),
+            ("no magic", sound[..16].to_vec(), UnsupportedFormat),
+            ("only up to the magic", sound[..17].to_vec(), Corrupt),
+            ("cut by one byte", sound[..sound.len() - 1].to_vec(), Corrupt),
+            ("shorter than a header", header_only_cut, Corrupt),
+            ("length one too large", with(8, &(len + 1).to_be_bytes()), Corrupt),
+            ("length one too small", with(8, &(len - 1).to_be_bytes()), UnsupportedFormat),
+            ("length of no batch", with(8, &48_i32.to_be_bytes()), Corrupt),
+            ("length of no message", with(8, &13_i32.to_be_bytes()), Corrupt),
+            ("negative length", with(8, &(-1_i32).to_be_bytes()), Corrupt),
+            ("largest length", with(8, &i32::MAX.to_be_bytes()), Corrupt),
+            ("magic 0", with(16, &[0]), UnsupportedFormat),
+            ("magic 1", with(16, &[1]), UnsupportedFormat),
+            ("magic 3", with(16, &[3]), Corrupt),
+            ("two batches", two, UnsupportedFormat),
+            ("a byte after the batch", one_more_byte, UnsupportedFormat),
+        ];
+        for (name, bytes, class) in table {
+            assert_eq!(Batch::parse(&bytes).unwrap_err().class(), class, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_covers_everything_from_the_attributes_on() {
+        let sound = sound();
+        for at in 21..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0x10;
+            let error = Batch::parse(&bytes).unwrap().verify_checksum().unwrap_err();
+            assert_eq!(error.class(), Corrupt, "byte {at}");
+        }
+        assert_eq!(read_all(&with(12, &[9; 4])).map(|records| records.len()), Ok(1));
+    }
+
+    #[test]
+    fn the_three_codecs_that_do_not_exist_are_unsupported() {
+        for id in 5..=7 {
+            let error = read_all(&batch_of(id, 1, b"")).unwrap_err();
+            assert_eq!(error, RecordError::UnknownCompression { id });
+        }
+        assert!(read_all(&batch_of(0xf8, 1, &sound()[61..])).is_ok(), "other bits are no codec");
+    }
+
+    #[test]
+    fn a_batch_without_records_is_undecodable() {
+        for count in [0, -1, i32::MIN] {
+            let mut bytes = batch_of(0, 1, b"");
+            bytes[57..61].copy_from_slice(&count.to_be_bytes());
+            reseal(&mut bytes);
+            let error = read_all(&bytes).unwrap_err();
+            assert_eq!(error, RecordError::RecordCount { count });
+            assert_eq!(error.class(), Undecodable);
+        }
+    }
+
+    #[test]
+    fn a_sequence_can_be_peeked_at_in_a_corrupt_batch() {
+        let mut bytes = sound();
+        assert_eq!(peek_sequence(&bytes), None, "not idempotent");
+        bytes[43..51].copy_from_slice(&4_000_i64.to_be_bytes());
+        bytes[51..53].copy_from_slice(&5_i16.to_be_bytes());
+        assert_eq!(peek_sequence(&bytes), None, "negative sequence");
+        bytes[53..57].copy_from_slice(&6_i32.to_be_bytes());
+        bytes[8..12].fill(0xff);
+        let sequence = ProducerSequence {
+            producer_id: 4_000,
+            producer_epoch: 5,
+            base_sequence: 6,
+            record_count: 1,
+        };
+        assert_eq!(peek_sequence(&bytes), Some(sequence));
+        assert_eq!(peek_sequence(&bytes[..61]), Some(sequence));
+        assert_eq!(peek_sequence(&bytes[..60]), None);
+        bytes[16] = 1;
+        assert_eq!(peek_sequence(&bytes), None, "another format");
+    }
+
+    #[test]
+    fn a_reader_outlives_the_batch_value() {
+        let bytes = sound();
+        let mut scratch = Scratch::new();
+        let mut allowance = Unlimited;
+        let limits = RecordLimits::default();
+        let mut reader = {
+            let batch = Batch::parse(&bytes).unwrap();
+            batch.records(&mut scratch, &limits, &mut allowance).unwrap()
+        };
+        assert!(reader.next(|_, _| {}).unwrap().is_some());
+    }
 }

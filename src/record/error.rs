@@ -62,7 +62,7 @@ pub enum RecordError {
         /// What the header says.
         count: i32,
     },
-    /// The length of a record is missing, negative, or more than what is left.
+    /// A field of a record is cut short, over-long, or negative where it must not be.
     #[error("record {record}: {what}: {error}")]
     Field {
         /// Its index in the batch.
@@ -153,6 +153,15 @@ pub enum RecordErrorClass {
 }
 
 impl RecordError {
+    /// Bytes that decompression was not granted; 0 for every other error.
+    #[must_use]
+    pub const fn needed(&self) -> usize {
+        match self {
+            Self::BudgetSpent { needed } => *needed,
+            _ => 0,
+        }
+    }
+
     /// What the error means to the producer.
     #[must_use]
     pub const fn class(&self) -> RecordErrorClass {

@@ -138,3 +138,60 @@ fn difference(now: u64, before: u64) -> usize {
 const fn invalid(at: usize, what: &'static str) -> RecordError {
     RecordError::Stream { codec: Compression::Gzip, at, what }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+    use crate::record::RecordErrorClass;
+    use crate::record::builder::{OwnedRecord, batch_of, bodies, read_all};
+    use flate2::GzBuilder;
+    use std::io::Write as _;
+
+    fn member(builder: GzBuilder, content: &[u8]) -> Vec<u8> {
+        let mut encoder = builder.write(Vec::new(), flate2::Compression::default());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_part_of_a_header_is_passed_over_and_checked() {
+        let record = OwnedRecord::of("value");
+        let content = bodies(std::slice::from_ref(&record));
+        let builder = GzBuilder::new().extra(b"extra".to_vec()).filename("n").comment("c").mtime(1);
+        let mut stream = member(builder, &content);
+        assert_eq!(read_all(&batch_of(1, 1, &stream)), Ok(vec![record.clone()]));
+
+        // The header's own checksum, which flate2 does not write.
+        let end = 10 + 2 + 5 + 2 + 2;
+        stream[3] |= FLAG_HEADER_CRC;
+        let crc = header_crc(&stream[..end]);
+        stream.splice(end..end, crc);
+        assert_eq!(read_all(&batch_of(1, 1, &stream)), Ok(vec![record]));
+        stream[end] ^= 1;
+        let error = read_all(&batch_of(1, 1, &stream)).unwrap_err();
+        let what = "checksum of the header is wrong";
+        assert_eq!(error, RecordError::Stream { codec: Compression::Gzip, at: end, what });
+    }
+
+    #[test]
+    fn what_is_no_gzip_is_undecodable() {
+        let sound = member(GzBuilder::new(), &bodies(&[OwnedRecord::of("value")]));
+        let len = sound.len();
+        let reserved = (3, 0x20, "not a gzip header");
+        let crc = (len - 8, 1, "checksum of the content is wrong");
+        let size = (len - 4, 1, "size of the content is wrong");
+        for (at, bits, expected) in
+            [(0, 1, "not a gzip header"), (2, 1, "not a gzip header"), reserved, crc, size]
+        {
+            let mut stream = sound.clone();
+            stream[at] ^= bits;
+            let error = read_all(&batch_of(1, 1, &stream)).unwrap_err();
+            assert!(
+                matches!(error, RecordError::Stream { what, .. } if what == expected),
+                "{error}"
+            );
+            assert_eq!(error.class(), RecordErrorClass::Undecodable);
+        }
+    }
+}

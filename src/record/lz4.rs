@@ -228,3 +228,104 @@ fn sequence_length(cursor: &mut Cursor<'_>, nibble: u8) -> Option<usize> {
 const fn invalid(at: usize, what: &'static str) -> RecordError {
     RecordError::Stream { codec: Compression::Lz4, at, what }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+    use crate::limits::{KIB, RecordLimits};
+    use crate::record::builder::{OwnedRecord, batch_of, bodies, lz4, read_all, read_with};
+    use crate::record::{RecordErrorClass, Scratch, Unlimited};
+    use lz4_flex::frame::{BlockSize, FrameInfo};
+    use proptest::prelude::*;
+
+    fn content() -> Vec<u8> {
+        bodies(&[OwnedRecord::of(vec![7; 300])])
+    }
+
+    /// With the header's checksum made right again.
+    fn reseal(mut stream: Vec<u8>) -> Vec<u8> {
+        stream[6] = XxHash32::oneshot(0, &stream[4..6]).to_le_bytes()[1];
+        stream
+    }
+
+    #[test]
+    fn headers_that_nobody_can_follow_are_errors() {
+        let sound = lz4(&content(), FrameInfo::new());
+        assert!(read_all(&batch_of(3, 1, &sound)).is_ok());
+        let table = [
+            (0, 0x06, "not an lz4 frame"), // the legacy format begins with 02 21 4c 18
+            (4, 0x80, "not an lz4 frame"),
+            (4, 0x02, "reserved bits are set"),
+            (4, 0x01, "needs a dictionary"),
+            (5, 0x80, "reserved bits are set"),
+            (5, 0x01, "reserved bits are set"),
+            (5, 0x40, "unknown block size"),
+            (5, 0x70, "unknown block size"),
+        ];
+        for (at, bits, expected) in table {
+            let mut stream = sound.clone();
+            stream[at] ^= bits;
+            let error = read_all(&batch_of(3, 1, &reseal(stream))).unwrap_err();
+            assert!(
+                matches!(error, RecordError::Stream { what, .. } if what == expected),
+                "{at} {bits}: {error}"
+            );
+        }
+        let mut stream = sound;
+        stream[6] ^= 1;
+        let error = read_all(&batch_of(3, 1, &stream)).unwrap_err();
+        let what = "checksum of the header is wrong";
+        assert_eq!(error, RecordError::Stream { codec: Compression::Lz4, at: 6, what });
+    }
+
+    #[test]
+    fn a_content_size_that_lies_is_an_error() {
+        let content = content();
+        let len = u64::try_from(content.len()).unwrap();
+        let mut stream = lz4(&content, FrameInfo::new().content_size(Some(len)));
+        assert!(read_all(&batch_of(3, 1, &stream)).is_ok());
+        stream[6] ^= 1;
+        stream[14] = XxHash32::oneshot(0, &stream[4..14]).to_le_bytes()[1];
+        let error = read_all(&batch_of(3, 1, &stream)).unwrap_err();
+        assert!(matches!(error, RecordError::Stream { what: "size of the content is wrong", .. }));
+    }
+
+    #[test]
+    fn small_blocks_of_a_frame_that_announces_large_ones_take_little() {
+        let stream = lz4(&content(), FrameInfo::new().block_size(BlockSize::Max4MB));
+        let mut scratch = Scratch::new();
+        let limits = RecordLimits::default();
+        read_with(&batch_of(3, 1, &stream), &mut scratch, &limits, &mut Unlimited).unwrap();
+        assert_eq!(scratch.held_bytes(), 64 * KIB);
+    }
+
+    #[test]
+    fn a_block_of_more_than_the_frame_announces_is_an_error() {
+        let mut stream = lz4(&[], FrameInfo::new().block_size(BlockSize::Max64KB));
+        stream.truncate(7);
+        let block = lz4_flex::block::compress(&vec![0; 64 * KIB + 1]);
+        stream.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+        stream.extend(block);
+        stream.extend([0; 4]);
+        let error = read_all(&batch_of(3, 1, &stream)).unwrap_err();
+        assert!(matches!(error, RecordError::Stream { what: "invalid size of a block", .. }));
+        assert_eq!(error.class(), RecordErrorClass::Undecodable);
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_of_a_block_is_known_before_it_is_decompressed(content: Vec<u8>, times in 1_usize..60) {
+            let content = content.repeat(times);
+            let block = lz4_flex::block::compress(&content);
+            prop_assert_eq!(decompressed_size(&block), Some(content.len()));
+        }
+
+        #[test]
+        fn arbitrary_blocks_never_panic(block: Vec<u8>) {
+            if let Some(size) = decompressed_size(&block).filter(|&size| size < 1 << 20) {
+                let _ = lz4_flex::block::decompress_into(&block, &mut vec![0; size]);
+            }
+        }
+    }
+}

@@ -79,3 +79,14 @@ impl<'s> Growth<'s> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_may_move_between_threads() {
+        fn moves<T: Send>(_: T) {}
+        moves(Scratch::new());
+    }
+}

@@ -80,3 +80,64 @@ impl<'s> SnappyBlocks<'s> {
 const fn invalid(at: usize, what: &'static str) -> RecordError {
     RecordError::Stream { codec: Compression::Snappy, at, what }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+    use crate::limits::RecordLimits;
+    use crate::record::builder::{Flavour, OwnedRecord, batch_of, bodies, read_all, read_with};
+    use crate::record::{RecordErrorClass, Scratch, Unlimited};
+
+    fn framed(versions: [u8; 8], content: &[u8]) -> Vec<u8> {
+        let mut stream = Flavour::SnappyXerial.compress(content);
+        stream[8..16].copy_from_slice(&versions);
+        stream
+    }
+
+    #[test]
+    fn the_versions_of_the_framing_are_taken_in_either_byte_order() {
+        let record = OwnedRecord::of("value");
+        let content = bodies(std::slice::from_ref(&record));
+        let read = |versions| read_all(&batch_of(2, 1, &framed(versions, &content)));
+        assert_eq!(read([0, 0, 0, 1, 0, 0, 0, 1]), Ok(vec![record.clone()]));
+        assert_eq!(read([1, 0, 0, 0, 1, 0, 0, 0]), Ok(vec![record]));
+        assert!(read([0, 0, 0, 0, 0, 0, 0, 1]).is_err());
+        assert!(read([0, 0, 0, 1, 0xff, 0, 0, 1]).is_err());
+    }
+
+    #[test]
+    fn what_a_block_announces_is_checked_before_memory_is_taken() {
+        // 4 GiB - 1 in six bytes, then what six bytes could be, then what is more than the limit.
+        let announces = |varint: &[u8], block: usize| [varint, &vec![0; block]].concat();
+        let cases = [
+            (announces(&[0xff, 0xff, 0xff, 0xff, 0x0f], 1), RecordErrorClass::Undecodable),
+            (announces(&[0x80, 0x08], 100), RecordErrorClass::TooLarge),
+        ];
+        let limits = RecordLimits { max_decompressed_bytes: 1_000, ..RecordLimits::default() };
+        for (stream, class) in cases {
+            let mut scratch = Scratch::new();
+            let bytes = batch_of(2, 1, &stream);
+            let error = read_with(&bytes, &mut scratch, &limits, &mut Unlimited).unwrap_err();
+            assert_eq!(error.class(), class, "{error}");
+            assert_eq!(scratch.held_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn no_block_compresses_better_than_the_bound_on_what_it_may_announce() {
+        let zeros = vec![0; 16 * 1024 * 1024];
+        let compressed = Flavour::SnappyRaw.compress(&zeros);
+        assert!(compressed.len() * MAX_RATIO > zeros.len());
+    }
+
+    #[test]
+    fn blocks_of_no_bytes_and_of_negative_length_are_errors() {
+        for length in [0_i32, -1, i32::MIN, i32::MAX] {
+            let mut stream = Flavour::SnappyXerial.compress(&bodies(&[OwnedRecord::of("value")]));
+            stream.extend(length.to_be_bytes());
+            let error = read_all(&batch_of(2, 1, &stream)).unwrap_err();
+            assert_eq!(error.class(), RecordErrorClass::Undecodable, "{length}");
+        }
+    }
+}

@@ -159,3 +159,109 @@ fn checked(result: SafeResult, at: usize) -> Result<usize, RecordError> {
 const fn invalid(at: usize, what: &'static str) -> RecordError {
     RecordError::Stream { codec: Compression::Zstd, at, what }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+    use crate::limits::{MIB, RecordLimits};
+    use crate::record::builder::{Flavour, OwnedRecord, batch, batch_of, bodies, read_with};
+    use crate::record::{RecordErrorClass, Scratch, Unlimited};
+    use std::io::Write as _;
+    use zstd::stream::raw::CParameter;
+
+    fn frame(content: &[u8], parameters: &[CParameter], sized: bool) -> Vec<u8> {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        for parameter in parameters {
+            encoder.set_parameter(*parameter).unwrap();
+        }
+        let size = sized.then(|| u64::try_from(content.len()).unwrap());
+        encoder.set_pledged_src_size(size).unwrap();
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8], scratch: &mut Scratch) -> Result<Vec<OwnedRecord>, RecordError> {
+        read_with(bytes, scratch, &RecordLimits::default(), &mut Unlimited)
+    }
+
+    #[test]
+    fn a_context_never_takes_more_than_was_granted() {
+        let records = vec![OwnedRecord::of(vec![7; 3 * MIB]), OwnedRecord::of("small")];
+        let content = bodies(&records);
+        for sized in [true, false] {
+            let mut scratch = Scratch::new();
+            for log in [10, 17, 23, 12, 20] {
+                let stream = frame(&content, &[CParameter::WindowLog(log)], sized);
+                assert!(read(&batch_of(4, 2, &stream), &mut scratch) == Ok(records.clone()));
+                let zstd = scratch.zstd.as_ref().unwrap();
+                let size = zstd.context.sizeof();
+                assert!(size <= CONTEXT_BYTES + zstd.buffers, "{size} > {}", zstd.buffers);
+                assert!(scratch.held >= size + scratch.buffer.capacity());
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_taken_at_its_limit_and_not_beyond() {
+        let record = OwnedRecord::of("small");
+        let content = bodies(std::slice::from_ref(&record));
+        for (log, taken) in [(WINDOW_LOG_MAX, true), (WINDOW_LOG_MAX + 1, false)] {
+            let stream = frame(&content, &[CParameter::WindowLog(log)], false);
+            let read = read(&batch_of(4, 1, &stream), &mut Scratch::new());
+            assert_eq!(read.is_ok(), taken, "{log}");
+            if let Err(error) = read {
+                let size = 1 << log;
+                assert_eq!(error, RecordError::ZstdWindow { size, limit: WINDOW_MAX });
+                assert_eq!(error.class(), RecordErrorClass::TooLarge);
+            }
+        }
+        // The same in a frame of one segment, which announces its content instead of a window.
+        let announced = (WINDOW_MAX + 1).to_le_bytes();
+        let stream = [&MAGIC[..], &[0b1110_0000], &announced, &[1, 0, 0]].concat();
+        let error = read(&batch_of(4, 1, &stream), &mut Scratch::new()).unwrap_err();
+        assert_eq!(error.class(), RecordErrorClass::TooLarge);
+    }
+
+    #[test]
+    fn a_dictionary_is_an_error_and_the_id_0_is_none() {
+        let record = OwnedRecord::of("small");
+        let mut stream = Flavour::ZstdSized.compress(&bodies(std::slice::from_ref(&record)));
+        assert_eq!(stream[4] & 0b10_0011, 0b10_0000, "one segment, no dictionary");
+        stream[4] |= 1;
+        stream.insert(5, 0);
+        assert_eq!(read(&batch_of(4, 1, &stream), &mut Scratch::new()), Ok(vec![record]));
+        stream[5] = 9;
+        let error = read(&batch_of(4, 1, &stream), &mut Scratch::new()).unwrap_err();
+        assert!(matches!(error, RecordError::Stream { what: "needs a dictionary", .. }));
+    }
+
+    #[test]
+    fn headers_of_every_shape_are_read_as_libzstd_reads_them() {
+        for len in [0, 1, 255, 256, 257, 65_791, 65_792, 200_000] {
+            let content = vec![3; len];
+            for sized in [true, false] {
+                for log in [10, 18] {
+                    let stream = frame(&content, &[CParameter::WindowLog(log)], sized);
+                    let header = FrameHeader::read(&stream).unwrap();
+                    let theirs = zstd::zstd_safe::get_frame_content_size(&stream).unwrap();
+                    assert_eq!(header.content_size, theirs);
+                }
+            }
+        }
+        assert_eq!(window_size(0), 1024);
+        assert_eq!(window_size(0b0000_1111), 2048 + 2048 / 8 * 7);
+        assert_eq!(window_size(0xff), (1 << 41) + (1 << 38) * 7);
+    }
+
+    #[test]
+    fn the_reused_context_is_not_allocated_again() {
+        let bytes = batch(Flavour::Zstd, &[OwnedRecord::of("small")]);
+        let mut scratch = Scratch::new();
+        read(&bytes, &mut scratch).unwrap();
+        let held = scratch.held_bytes();
+        assert!(held > CONTEXT_BYTES);
+        read(&bytes, &mut scratch).unwrap();
+        assert_eq!(scratch.held_bytes(), held);
+    }
+}

@@ -1,6 +1,11 @@
 //! A schema, parsed and compiled once.
 
-use crate::avro::AvroSchema;
+use std::sync::Arc;
+
+use crate::{
+    avro::{AvroSchema, SchemaFault},
+    limits::SchemaLimits,
+};
 
 /// What a schema reference leads to.
 #[derive(Debug)]
@@ -9,3 +14,58 @@ pub enum Schema {
     /// An Avro schema: judges `avro` and `avro-json` values.
     Avro(AvroSchema),
 }
+
+impl Schema {
+    /// Which language the schema is written in.
+    #[must_use]
+    pub const fn format(&self) -> SchemaFormat {
+        match self {
+            Self::Avro(_) => SchemaFormat::Avro,
+        }
+    }
+
+    /// Compiles documents into a schema. Costs processor time: never on a thread that serves sockets.
+    ///
+    /// # Errors
+    /// [`SchemaFault`] when a document is past a bound or is no schema.
+    pub fn compile(documents: &Documents, limits: &SchemaLimits) -> Result<Self, SchemaFault> {
+        let references: Vec<&str> = documents.references.iter().map(String::as_str).collect();
+        match documents.format {
+            SchemaFormat::Avro => {
+                AvroSchema::parse(&documents.text, &references, limits).map(Self::Avro)
+            }
+        }
+    }
+}
+
+/// Languages that schemas are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SchemaFormat {
+    /// Apache Avro.
+    Avro,
+}
+
+impl SchemaFormat {
+    /// The word that stands for the format on pages and in logs.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Avro => "avro",
+        }
+    }
+}
+
+/// A schema document with those that it refers to: what a source hands to the compiler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    /// Which language they are written in.
+    pub format: SchemaFormat,
+    /// The document itself.
+    pub text: String,
+    /// The documents that it refers to, each after those that it needs itself.
+    pub references: Vec<String>,
+}
+
+/// Turns documents into a schema: [`Schema::compile`] outside of tests.
+pub type Compile = Arc<dyn Fn(&Documents) -> Result<Schema, SchemaFault> + Send + Sync>;

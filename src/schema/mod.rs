@@ -1,11 +1,27 @@
 //! Header → reference → schema: how a record names its schema, where schemas come from, and the cache in front of it.
 
+pub mod cache;
 pub mod compiled;
+mod confluent;
+mod document;
+mod entry;
+mod fetch;
+pub mod http;
+mod observer;
+pub mod origin;
 pub mod reference;
 pub mod settings;
 pub mod source;
+mod spelling;
+#[cfg(test)]
+mod testing;
 
-pub use compiled::Schema;
-pub use reference::{DocumentUrl, ReferenceError, SchemaId, SchemaRef};
+pub use cache::{Clock, Resolution, SchemaCache};
+pub use compiled::{Compile, Documents, Schema, SchemaFormat};
+pub use entry::{CacheEntry, EntryState};
+pub use http::{HttpSource, HttpSourceError};
+pub use observer::{CacheObserver, RequestOutcome};
+pub use origin::Origins;
+pub use reference::{DocumentUrl, ReferenceError, References, SchemaId, SchemaRef};
 pub use settings::{CacheSettings, RegistrySettings};
-pub use source::{SchemaSource, SourceError};
+pub use source::{Fetched, Lifetime, Lookup, SchemaSource, SourceError, Validators};

@@ -1,6 +1,6 @@
 //! Where schemas come from.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Schema, SchemaRef};
 
@@ -8,16 +8,53 @@ use super::{Schema, SchemaRef};
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Arc<Fetched>, SourceError>> + Send + 'a>>;
 
 /// A schema with what its source said about how long it may be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fetched {
     /// The schema.
     pub schema: Arc<Schema>,
+    /// How long it may be used without asking again.
+    pub lifetime: Lifetime,
+    /// What to send along when asking again.
+    pub validators: Option<Validators>,
+}
+
+impl Fetched {
+    /// A schema that never changes.
+    #[must_use]
+    pub fn immutable(schema: Arc<Schema>) -> Self {
+        Self { schema, lifetime: Lifetime::Forever, validators: None }
+    }
+}
+
+/// How long a schema may be used without asking its source again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// The source did not say: as long as the configuration says.
+    Configured,
+    /// This long.
+    For(Duration),
+    /// It never changes.
+    Forever,
+}
+
+/// What an HTTP server gave for asking again (RFC 9110, section 8.8). Opaque bytes; sent only to the URL that gave them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// The URL that gave them, which redirects can make another one than the document's.
+    pub url: Arc<str>,
+    /// `ETag`.
+    pub etag: Option<Vec<u8>>,
+    /// `Last-Modified`.
+    pub last_modified: Option<Vec<u8>>,
 }
 
 /// Where schemas come from: a registry, an HTTP server, a directory, a fake in a test.
 pub trait SchemaSource: Send + Sync + 'static {
     /// The schema behind `reference`. Errors tell "there is none" from "nobody answered".
-    fn find<'a>(&'a self, reference: &'a SchemaRef) -> Lookup<'a>;
+    ///
+    /// `previous` is what the source answered before, if that is still known: a source that can tell that nothing has
+    /// changed answers with the same `Arc` of the schema, and a new lifetime.
+    fn find<'a>(&'a self, reference: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a>;
 }
 
 /// Why a schema could not be had. Scope: nothing yet, policy decides.
@@ -47,4 +84,16 @@ pub enum SourceError {
         /// What happened, fit to be shown.
         detail: Arc<str>,
     },
+}
+
+impl SourceError {
+    /// [`SourceError::Invalid`] with this detail, which must be fit to be shown.
+    pub(super) fn invalid(detail: impl Into<Arc<str>>) -> Self {
+        Self::Invalid { detail: detail.into() }
+    }
+
+    /// [`SourceError::Unavailable`] with this detail, which must be fit to be shown.
+    pub(super) fn unavailable(detail: impl Into<Arc<str>>) -> Self {
+        Self::Unavailable { detail: detail.into() }
+    }
 }

@@ -1,5 +1,19 @@
 //! What a verdict means for a topic. Facts come from elsewhere; only this file has opinions.
 
+use std::sync::Arc;
+
+use wildmatch::WildMatch;
+
+use super::verdict::{BatchFault, PartitionVerdict};
+use crate::{
+    reason::Reason,
+    schema::{References, SchemaRef},
+    wire::{
+        ErrorCode,
+        refuse::{RecordError, Refusal},
+    },
+};
+
 /// What a rule does with records that do not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -45,7 +59,7 @@ pub enum Check {
 pub enum SequenceGuard {
     /// They go on.
     Off,
-    /// They are answered OUT_OF_ORDER_SEQUENCE_NUMBER.
+    /// They are answered `OUT_OF_ORDER_SEQUENCE_NUMBER`.
     On,
 }
 
@@ -78,6 +92,260 @@ impl Default for RuleSettings {
             on_registry_unavailable: OnUnavailable::Retry,
             allow_schemas: Vec::new(),
             sequence_guard: SequenceGuard::On,
+        }
+    }
+}
+
+/// What the rules say about one topic.
+#[derive(Debug)]
+pub struct TopicPolicy {
+    /// What happens to records that do not pass.
+    pub mode: Mode,
+    /// How much of a record is looked at.
+    pub check: Check,
+    /// Whether null values pass.
+    pub tombstones: Tombstones,
+    /// What happens to records whose schema cannot be had.
+    pub on_registry_unavailable: OnUnavailable,
+    /// Whether followers of a withheld batch are withheld.
+    pub sequence_guard: SequenceGuard,
+    allow_schemas: Vec<WildMatch>,
+}
+
+impl TopicPolicy {
+    /// The policy that `rule` asks for.
+    #[must_use]
+    pub fn new(rule: &RuleSettings) -> Self {
+        Self {
+            mode: rule.mode,
+            check: rule.check,
+            tombstones: rule.tombstones,
+            on_registry_unavailable: rule.on_registry_unavailable,
+            sequence_guard: rule.sequence_guard,
+            allow_schemas: rule.allow_schemas.iter().map(|glob| WildMatch::new(glob)).collect(),
+        }
+    }
+
+    /// Whether the topic accepts records of the schema at `reference`, by its URL or by its short name in the configured
+    /// registry. What the header says literally does not count: it may spell one schema in many ways.
+    #[must_use]
+    pub fn allows_schema(&self, reference: &SchemaRef, references: &References) -> bool {
+        let listed = |text: &str| {
+            self.allow_schemas.iter().any(|glob| {
+                glob.matches(text) || references.local(text).is_some_and(|it| glob.matches(it))
+            })
+        };
+        self.allow_schemas.is_empty() || reference.allowed_by(listed)
+    }
+}
+
+/// What to do with one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It goes on, as the bytes that came. While rejections are counted this is audit mode.
+    Forward,
+    /// It does not reach the broker; the producer is told this.
+    Refuse(Refusal),
+}
+
+impl Action {
+    /// Refuses a batch for what is wrong with it as a whole.
+    #[must_use]
+    pub fn refuse(fault: &BatchFault) -> Self {
+        let message = Some(fault.message());
+        Self::Refuse(Refusal { code: fault.code, message, record_errors: Vec::new() })
+    }
+}
+
+impl TopicPolicy {
+    /// Says what to do with a batch: corrupt comes before certainly bad records, these before records that could not be
+    /// judged.
+    #[must_use]
+    pub fn decide(&self, verdict: &PartitionVerdict) -> Action {
+        if self.mode != Mode::Enforce {
+            return Action::Forward;
+        }
+        if let Some(fault) = verdict.fault() {
+            return Action::refuse(fault);
+        }
+        if verdict.rejected_records() > 0 {
+            return refuse_records(verdict);
+        }
+        match verdict.unknown_detail() {
+            None => Action::Forward,
+            Some((batch_index, detail)) => self.undecidable(*batch_index, detail),
+        }
+    }
+
+    fn undecidable(&self, batch_index: i32, detail: &str) -> Action {
+        let reason = Reason::RegistryUnavailable;
+        let code = match self.on_registry_unavailable {
+            OnUnavailable::Accept => return Action::Forward,
+            OnUnavailable::Reject => ErrorCode::INVALID_RECORD,
+            OnUnavailable::Retry => reason.error_code(),
+        };
+        let message = format!("{}: record {batch_index}: {detail}", reason.label());
+        Action::Refuse(Refusal { code, message: Some(message), record_errors: Vec::new() })
+    }
+}
+
+fn refuse_records(verdict: &PartitionVerdict) -> Action {
+    let record_errors = verdict
+        .rejected()
+        .iter()
+        .map(|record| RecordError { batch_index: record.batch_index, message: record.message() });
+    let record_errors: Vec<_> = record_errors.collect();
+    let first = record_errors.first().map(|error| error.message.clone());
+    let message = match verdict.rejected_records() {
+        0 | 1 => first,
+        count => first.map(|first| format!("{first} (and {} more records)", count - 1)),
+    };
+    Action::Refuse(Refusal { code: ErrorCode::INVALID_RECORD, message, record_errors })
+}
+
+/// The rules, compiled.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    default: Arc<TopicPolicy>,
+    internal: Arc<TopicPolicy>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    topics: Vec<TopicGlob>,
+    policy: Arc<TopicPolicy>,
+}
+
+#[derive(Debug)]
+struct TopicGlob {
+    glob: WildMatch,
+    names_something: bool,
+}
+
+impl Policy {
+    /// Compiles `rules`, the first that matches wins, and `default` for topics that none matches.
+    #[must_use]
+    pub fn new(rules: &[RuleSettings], default: &RuleSettings) -> Self {
+        let rules = rules.iter().map(|rule| Rule {
+            topics: rule.topics.iter().map(|glob| TopicGlob::new(glob)).collect(),
+            policy: Arc::new(TopicPolicy::new(rule)),
+        });
+        let internal = RuleSettings { mode: Mode::Off, ..RuleSettings::default() };
+        Self {
+            rules: rules.collect(),
+            default: Arc::new(TopicPolicy::new(default)),
+            internal: Arc::new(TopicPolicy::new(&internal)),
+        }
+    }
+
+    /// What the rules say about `topic`. Internal topics are off unless a rule names them: `*` names nothing.
+    #[must_use]
+    pub fn for_topic(&self, topic: &str) -> Arc<TopicPolicy> {
+        let internal = is_internal(topic);
+        let rule = self.rules.iter().find(|rule| rule.matches(topic, internal));
+        match rule {
+            Some(rule) => Arc::clone(&rule.policy),
+            None if internal => Arc::clone(&self.internal),
+            None => Arc::clone(&self.default),
+        }
+    }
+}
+
+impl Rule {
+    fn matches(&self, topic: &str, internal: bool) -> bool {
+        self.topics
+            .iter()
+            .any(|topics| (topics.names_something || !internal) && topics.glob.matches(topic))
+    }
+}
+
+impl TopicGlob {
+    fn new(glob: &str) -> Self {
+        let names_something = glob.chars().any(|character| !matches!(character, '*' | '?'));
+        Self { glob: WildMatch::new(glob), names_something }
+    }
+}
+
+/// Whether `topic` belongs to Kafka, Connect, Streams or a schema registry rather than to an application's events.
+fn is_internal(topic: &str) -> bool {
+    topic.starts_with("__")
+        || matches!(topic, "_schemas" | "connect-configs" | "connect-offsets" | "connect-status")
+        || topic.ends_with("-changelog")
+        || topic.ends_with("-repartition")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::RegistrySettings;
+
+    fn rule(topics: &[&str], mode: Mode) -> RuleSettings {
+        let topics = topics.iter().map(ToString::to_string).collect();
+        RuleSettings { topics, mode, ..RuleSettings::default() }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let rules = [rule(&["orders.eu"], Mode::Off), rule(&["orders.*", "users"], Mode::Observe)];
+        let policy = Policy::new(&rules, &RuleSettings::default());
+        let table = [
+            ("orders.eu", Mode::Off),
+            ("orders.us", Mode::Observe),
+            ("users", Mode::Observe),
+            ("ordersXus", Mode::Enforce),
+            ("payments", Mode::Enforce),
+        ];
+        for (topic, mode) in table {
+            assert_eq!(policy.for_topic(topic).mode, mode, "{topic}");
+        }
+    }
+
+    #[test]
+    fn internal_topics_are_off_unless_a_rule_names_them() {
+        let internal = [
+            "__consumer_offsets",
+            "_schemas",
+            "connect-configs",
+            "app-store-changelog",
+            "app-x-repartition",
+        ];
+        for rules in [&[][..], &[rule(&["*"], Mode::Enforce)]] {
+            let policy = Policy::new(rules, &RuleSettings::default());
+            for topic in internal {
+                assert_eq!(policy.for_topic(topic).mode, Mode::Off, "{topic}");
+            }
+        }
+        let policy =
+            Policy::new(&[rule(&["*-changelog"], Mode::Enforce)], &RuleSettings::default());
+        assert_eq!(policy.for_topic("app-store-changelog").mode, Mode::Enforce);
+    }
+
+    #[test]
+    fn an_allow_list_matches_the_resolved_reference() {
+        let rule = RuleSettings {
+            allow_schemas: vec!["users/*".into(), "7".into(), "http://other/*".into()],
+            ..RuleSettings::default()
+        };
+        let policy = TopicPolicy::new(&rule);
+        let references = References::new(&RegistrySettings {
+            url: Some("http://registry:8081".parse().unwrap()),
+            allow: vec!["http://other".parse().unwrap()],
+            ..RegistrySettings::default()
+        });
+        let table = [
+            ("users/v1.avsc", true),
+            ("http://registry:8081/users/v1.avsc", true),
+            ("7", true),
+            ("http://registry:8081/schemas/ids/7", true),
+            ("http://other/x.avsc", true),
+            ("8", false),
+            ("orders/v1.avsc", false),
+            ("orders/v1.avsc?/users/v1.avsc", false),
+        ];
+        for (header, allowed) in table {
+            let reference = references.parse(header.as_bytes()).unwrap();
+            assert_eq!(policy.allows_schema(&reference, &references), allowed, "{header}");
         }
     }
 }

@@ -79,6 +79,16 @@ pub const fn offered(api_key: i16) -> Option<RangeInclusive<i16>> {
     })
 }
 
+/// First version of Produce whose answer names brokers (KIP-951).
+pub const FIRST_PRODUCE_WITH_ENDPOINTS: i16 = 10;
+
+/// Whether a request asks for `ApiVersions` in a version above ours, which is answered rather than passed on (KIP-511).
+#[must_use]
+pub fn is_api_versions_above_ours(prefix: &RequestPrefix) -> bool {
+    let above = |range: RangeInclusive<i16>| prefix.api_version > *range.end();
+    prefix.api_key == ApiKey::API_VERSIONS.0 && offered(prefix.api_key).is_some_and(above)
+}
+
 /// Checks that the version of a request was offered. (`ApiVersions` above ours gets an answer all the same, in v0.)
 ///
 /// # Errors

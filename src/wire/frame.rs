@@ -169,6 +169,28 @@ fn size_at_front(buf: &[u8]) -> Option<i32> {
     buf.first_chunk().map(|size| i32::from_be_bytes(*size))
 }
 
+/// Building.
+impl Frame {
+    /// Makes a frame of `bytes`, whose first four are free: the size is written there.
+    pub(in crate::wire) fn seal(mut bytes: Vec<u8>) -> Result<Self, WireError> {
+        let size = bytes.len().saturating_sub(4);
+        let limit = usize::try_from(i32::MAX).unwrap_or(usize::MAX);
+        let announced =
+            i32::try_from(size).map_err(|_| WireError::FrameTooLarge { size, limit })?;
+        if let Some(head) = bytes.first_chunk_mut() {
+            *head = announced.to_be_bytes();
+        }
+        Self::from_bytes(Bytes::from(bytes))
+    }
+
+    /// Makes a frame around a payload whose length is known when this is compiled.
+    pub(in crate::wire) fn around<const N: usize>(payload: [u8; N]) -> Self {
+        const { assert!(N <= 0xffff, "a frame this large is not built from an array") }
+        let size = u32::try_from(N).unwrap_or_default().to_be_bytes();
+        Self(Bytes::from([&size[..], &payload[..]].concat()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,27 +276,5 @@ mod tests {
             prop_assert_eq!(cut, frames);
             prop_assert!(buf.is_empty());
         }
-    }
-}
-
-/// Building.
-impl Frame {
-    /// Makes a frame of `bytes`, whose first four are free: the size is written there.
-    pub(in crate::wire) fn seal(mut bytes: Vec<u8>) -> Result<Self, WireError> {
-        let size = bytes.len().saturating_sub(4);
-        let limit = usize::try_from(i32::MAX).unwrap_or(usize::MAX);
-        let announced =
-            i32::try_from(size).map_err(|_| WireError::FrameTooLarge { size, limit })?;
-        if let Some(head) = bytes.first_chunk_mut() {
-            *head = announced.to_be_bytes();
-        }
-        Self::from_bytes(Bytes::from(bytes))
-    }
-
-    /// Makes a frame around a payload whose length is known when this is compiled.
-    pub(in crate::wire) fn around<const N: usize>(payload: [u8; N]) -> Self {
-        const { assert!(N <= 0xffff, "a frame this large is not built from an array") }
-        let size = u32::try_from(N).unwrap_or_default().to_be_bytes();
-        Self(Bytes::from([&size[..], &payload[..]].concat()))
     }
 }

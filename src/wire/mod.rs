@@ -8,11 +8,13 @@ pub mod frame;
 pub mod prefix;
 pub mod produce;
 pub mod refuse;
+pub mod request;
 pub mod rewrite;
 pub mod stream;
 
 pub use error::WireError;
 pub use error_code::ErrorCode;
+pub use frame::Frame;
 
 /// Number of a broker in its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

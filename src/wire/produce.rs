@@ -88,6 +88,12 @@ impl<'a> ProduceRequest<'a> {
         Ok(request)
     }
 
+    /// The record set of the partition at these positions, if there is one.
+    #[must_use]
+    pub fn record_set(&self, topic: usize, partition: usize) -> Option<&'a [u8]> {
+        self.topics.get(topic)?.partitions.get(partition)?.record_set
+    }
+
     /// The request with only those partitions for which `keep` says so, given the positions of topic and partition; it
     /// is asked once for each, in order. Topics that lose all their partitions vanish.
     ///

@@ -30,6 +30,14 @@ pub struct Refusal {
     pub record_errors: Vec<RecordError>,
 }
 
+impl Refusal {
+    /// For a partition that nobody decided: what was not judged does not go on.
+    #[must_use]
+    pub const fn undecided() -> Self {
+        Self { code: ErrorCode::INVALID_REQUEST, message: None, record_errors: Vec::new() }
+    }
+}
+
 /// What is wrong with one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordError {

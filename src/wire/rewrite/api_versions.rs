@@ -5,11 +5,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
-use super::{
-    offered,
-    walk::{Layout, Walk},
-};
-use crate::wire::{ErrorCode, WireError, frame::Frame};
+use super::walk::{Layout, Walk};
+use crate::wire::{ErrorCode, WireError, api::offered, frame::Frame};
 
 /// The api key of ApiVersions.
 const API_VERSIONS: i16 = 18;
@@ -19,9 +16,9 @@ pub(super) fn rewrite(layout: Layout, frame: &Frame) -> Result<Option<Frame>, Wi
     head.skip(4)?;
     if ErrorCode(head.i16()?) == ErrorCode::UNSUPPORTED_VERSION && layout.version != 0 {
         let oldest = Layout { version: 0, flexible: false, ..layout };
-        if let Ok(rewritten) = rewrite_as(oldest, frame) {
-            return Ok(rewritten);
-        }
+        // librdkafka's mock cluster answers in a form of its own. Clients take the versions of ApiVersions from such an
+        // answer and ask again; a version that is not offered ends at the next request anyhow.
+        return rewrite_as(oldest, frame).or_else(|_| rewrite_as(layout, frame)).or(Ok(None));
     }
     rewrite_as(layout, frame)
 }
@@ -78,4 +75,129 @@ pub fn api_versions_refusal(correlation_id: i32) -> Frame {
     let [g, h] = API_VERSIONS.to_be_bytes();
     let ([i, j], [k, l]) = (range.start().to_be_bytes(), range.end().to_be_bytes());
     Frame::around([a, b, c, d, e, f, 0, 0, 0, 1, g, h, i, j, k, l])
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
+mod tests {
+    use super::super::{rewrite_response, support::*};
+    use super::*;
+    use kafka_protocol::messages::{
+        ApiVersionsResponse,
+        api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey},
+    };
+    use proptest::prelude::*;
+
+    fn entry(api_key: i16, min: i16, max: i16) -> ApiVersion {
+        ApiVersion::default().with_api_key(api_key).with_min_version(min).with_max_version(max)
+    }
+
+    fn response(dice: &mut Dice, version: i16) -> ApiVersionsResponse {
+        let api_version = |dice: &mut Dice| {
+            let (key, min) = (i16::from(dice.below(90)), i16::from(dice.below(30)));
+            entry(key, min, min + i16::from(dice.below(30))).with_unknown_tagged_fields(dice.tags())
+        };
+        let mut api_keys = dice.few(api_version);
+        api_keys.extend([entry(0, 0, i16::from(dice.below(30))), entry(17, 0, 1)]);
+        let mut response = ApiVersionsResponse::default()
+            .with_error_code(dice.error_code())
+            .with_api_keys(api_keys)
+            .with_unknown_tagged_fields(dice.tags());
+        if version >= 1 {
+            response.throttle_time_ms = dice.i32();
+        }
+        if version < 3 {
+            return response;
+        }
+        let supported = |dice: &mut Dice| SupportedFeatureKey::default().with_name(dice.text());
+        let finalized = |dice: &mut Dice| FinalizedFeatureKey::default().with_name(dice.text());
+        response
+            .with_supported_features(dice.few(supported))
+            .with_finalized_features_epoch(dice.i64())
+            .with_finalized_features(dice.few(finalized))
+            .with_zk_migration_ready(dice.below(2) == 1)
+    }
+
+    fn expected(mut response: ApiVersionsResponse) -> ApiVersionsResponse {
+        response.api_keys.retain_mut(|entry| {
+            let Some(range) = offered(entry.api_key) else { return true };
+            let both = (entry.min_version..=entry.max_version).filter(|one| range.contains(one));
+            let both: Vec<i16> = both.collect();
+            entry.min_version = both.first().copied().unwrap_or_default();
+            entry.max_version = both.last().copied().unwrap_or_default();
+            !both.is_empty()
+        });
+        response
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_cut_to_what_is_offered_and_all_else_stays(
+            version in 0..=4_i16, tape in tape(),
+        ) {
+            let mut dice = Dice::new(tape, version >= 3);
+            let response = response(&mut dice, version);
+            let frame = encode(&response, version, &Tags::new());
+            let rewritten = rewrite_response(18, version, &frame, &TenNodes::default()).unwrap();
+            prop_assert_eq!(rewritten, encode(&expected(response), version, &Tags::new()));
+        }
+
+        #[test]
+        fn damaged_responses_are_errors(
+            version in 0..=4_i16, tape in tape(), damage: (usize, u8),
+        ) {
+            let mut dice = Dice::new(tape, version >= 3);
+            // Error 35 has the body of v0, which is a piece of the others.
+            let response = response(&mut dice, version).with_error_code(0);
+            check_damage(18, version, &encode(&response, version, &Tags::new()), damage);
+        }
+    }
+
+    /// Api keys, their lowest and highest versions.
+    type Ranges = &'static [(i16, i16, i16)];
+
+    fn api_keys(ranges: &[(i16, i16, i16)]) -> Vec<ApiVersion> {
+        ranges.iter().map(|(key, min, max)| entry(*key, *min, *max)).collect()
+    }
+
+    #[test]
+    fn brokers_of_all_ages_are_cut_alike() {
+        let table: [(Ranges, Ranges); 5] = [
+            // Kafka 4 names Produce v0 without taking it.
+            (&[(0, 0, 13), (1, 4, 18), (3, 0, 13)], &[(0, 0, 13), (1, 4, 18), (3, 0, 13)]),
+            (&[(0, 3, 14), (18, 0, 5), (17, 0, 1)], &[(0, 3, 13), (18, 0, 4), (17, 1, 1)]),
+            (&[(1, 19, 20), (17, 0, 0), (60, 1, 2)], &[(60, 1, 2)]),
+            (&[(36, 0, 99), (-1, -5, 9_999)], &[(36, 0, 99), (-1, -5, 9_999)]),
+            (&[(3, 5, 2), (18, i16::MIN, i16::MAX)], &[(18, 0, 4)]),
+        ];
+        for (given, left) in table {
+            for version in 0..=4 {
+                let response = |keys| ApiVersionsResponse::default().with_api_keys(api_keys(keys));
+                let frame = encode(&response(given), version, &Tags::new());
+                let rewritten = rewrite_response(18, version, &frame, &TenNodes::default());
+                assert_eq!(rewritten, Ok(encode(&response(left), version, &Tags::new())));
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_to_an_unknown_version_is_read_as_v0() {
+        let table: [Ranges; 2] = [&[], &[(18, 0, 3)]];
+        for (keys, version) in table.iter().flat_map(|keys| (0..=4).map(move |v| (keys, v))) {
+            let response =
+                ApiVersionsResponse::default().with_error_code(35).with_api_keys(api_keys(keys));
+            let frame = encode(&response, 0, &Tags::new());
+            assert_eq!(rewrite_response(18, version, &frame, &TenNodes::default()), Ok(frame));
+            let newer = encode(&response, version, &Tags::new());
+            assert_eq!(rewrite_response(18, version, &newer, &TenNodes::default()), Ok(newer));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_versions_of_api_versions_only() {
+        let refusal = api_versions_refusal(7);
+        let response: ApiVersionsResponse = decode(&refusal, 0);
+        assert_eq!(response.error_code, 35);
+        assert_eq!(response.api_keys, [entry(18, 0, 4)]);
+    }
 }

@@ -5,7 +5,7 @@
 use crate::wire::Endpoint;
 
 /// Longest host that is written, in bytes: more than DNS allows, less than every length field can say.
-pub(crate) const MAX_HOST_BYTES: usize = 255;
+pub(super) const MAX_HOST_BYTES: usize = 255;
 
 /// An unsigned varint (KIP-482), no longer than needed.
 pub(in crate::wire) fn put_unsigned_varint(out: &mut Vec<u8>, mut value: u32) {

@@ -130,3 +130,102 @@ fn nobody(walk: &Walk<'_>) -> Vec<u8> {
     put_host_and_port(&mut out, walk.flexible(), "", -1);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{rewrite_response, support::*};
+    use kafka_protocol::{
+        messages::{BrokerId, FindCoordinatorResponse, find_coordinator_response::Coordinator},
+        protocol::StrBytes,
+    };
+    use proptest::prelude::*;
+
+    fn response(dice: &mut Dice, version: i16) -> FindCoordinatorResponse {
+        let mut response =
+            FindCoordinatorResponse::default().with_unknown_tagged_fields(dice.tags());
+        if version >= 1 {
+            response.throttle_time_ms = dice.i32();
+        }
+        if version >= 4 {
+            return response.with_coordinators(dice.few(coordinator));
+        }
+        let only = coordinator(dice);
+        response
+            .with_error_code(only.error_code)
+            .with_error_message(only.error_message.filter(|_| version >= 1))
+            .with_node_id(only.node_id)
+            .with_host(only.host)
+            .with_port(only.port)
+    }
+
+    fn coordinator(dice: &mut Dice) -> Coordinator {
+        Coordinator::default()
+            .with_key(dice.text())
+            .with_node_id(dice.node())
+            .with_host(dice.text())
+            .with_port(dice.i32())
+            .with_error_code(dice.error_code())
+            .with_error_message(dice.nullable_text())
+            .with_unknown_tagged_fields(dice.tags())
+    }
+
+    fn expect(node: &mut BrokerId, host: &mut StrBytes, port: &mut i32, error: &mut i16) {
+        if *error != 0 || node.0 == -1 {
+            return;
+        }
+        match told(node.0) {
+            Some(told) => (*host, *port) = (StrBytes::from_static_str(told.0), told.1),
+            None => (node.0, *host, *port, *error) = (-1, StrBytes::new(), -1, 15),
+        }
+    }
+
+    fn expected(mut response: FindCoordinatorResponse, version: i16) -> FindCoordinatorResponse {
+        for one in &mut response.coordinators {
+            expect(&mut one.node_id, &mut one.host, &mut one.port, &mut one.error_code);
+        }
+        if version < 4 {
+            let one = &mut response;
+            expect(&mut one.node_id, &mut one.host, &mut one.port, &mut one.error_code);
+        }
+        response
+    }
+
+    proptest! {
+        #[test]
+        fn coordinators_are_sent_to_their_local_port_or_not_available(
+            version in 0..=6_i16, tape in tape(),
+        ) {
+            let mut dice = Dice::new(tape, version >= 3);
+            let tags = dice.tags();
+            let response = response(&mut dice, version);
+            let frame = encode(&response, version, &tags);
+            let rewritten = rewrite_response(10, version, &frame, &TenNodes::default()).unwrap();
+            prop_assert_eq!(rewritten, encode(&expected(response, version), version, &tags));
+        }
+
+        #[test]
+        fn damaged_responses_are_errors(
+            version in 0..=6_i16, tape in tape(), damage: (usize, u8),
+        ) {
+            let mut dice = Dice::new(tape, version >= 3);
+            let tags = dice.tags();
+            let response = response(&mut dice, version);
+            check_damage(10, version, &encode(&response, version, &tags), damage);
+        }
+    }
+
+    #[test]
+    fn nothing_is_learnt_from_an_answer_without_coordinator() {
+        let cluster = TenNodes::default();
+        let table = [(0, -1), (15, -1), (15, 3)];
+        for (error, node) in table {
+            let response = FindCoordinatorResponse::default()
+                .with_error_code(error)
+                .with_node_id(BrokerId(node))
+                .with_port(-1);
+            let frame = encode(&response, 2, &Tags::new());
+            assert_eq!(rewrite_response(10, 2, &frame, &cluster), Ok(frame));
+        }
+        assert_eq!(cluster.seen.into_inner().unwrap(), []);
+    }
+}

@@ -88,3 +88,151 @@ fn partition(walk: &mut Walk<'_>) -> Result<(), WireError> {
     }
     walk.skip_tagged_fields()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{rewrite_response, support::*};
+    use super::*;
+    use kafka_protocol::{
+        messages::{
+            MetadataResponse,
+            metadata_response::{
+                MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+            },
+        },
+        protocol::StrBytes,
+    };
+    use proptest::prelude::*;
+
+    fn response(dice: &mut Dice, version: i16) -> MetadataResponse {
+        let mut response = MetadataResponse::default()
+            .with_brokers(dice.few(|dice| broker(dice, version)))
+            .with_topics(dice.few(|dice| topic(dice, version)))
+            .with_unknown_tagged_fields(dice.tags());
+        if version >= 1 {
+            response.controller_id = dice.node();
+        }
+        if version >= 2 {
+            response.cluster_id = dice.nullable_text();
+        }
+        if version >= 3 {
+            response.throttle_time_ms = dice.i32();
+        }
+        if (8..=10).contains(&version) {
+            response.cluster_authorized_operations = dice.i32();
+        }
+        if version >= 13 {
+            response.error_code = dice.error_code();
+        }
+        response
+    }
+
+    fn broker(dice: &mut Dice, version: i16) -> MetadataResponseBroker {
+        MetadataResponseBroker::default()
+            .with_node_id(dice.node())
+            .with_host(dice.text())
+            .with_port(dice.i32())
+            .with_rack(dice.nullable_text().filter(|_| version >= 1))
+            .with_unknown_tagged_fields(dice.tags())
+    }
+
+    fn topic(dice: &mut Dice, version: i16) -> MetadataResponseTopic {
+        let nameless = version >= 12 && dice.below(4) == 0;
+        let mut topic = MetadataResponseTopic::default()
+            .with_error_code(dice.error_code())
+            .with_name((!nameless).then(|| dice.topic_name()))
+            .with_partitions(dice.few(|dice| partition(dice, version)))
+            .with_unknown_tagged_fields(dice.tags());
+        if version >= 1 {
+            topic.is_internal = dice.below(2) == 1;
+        }
+        if version >= 8 {
+            topic.topic_authorized_operations = dice.i32();
+        }
+        if version >= 10 {
+            topic.topic_id = dice.topic_id();
+        }
+        topic
+    }
+
+    fn partition(dice: &mut Dice, version: i16) -> MetadataResponsePartition {
+        let mut partition = MetadataResponsePartition::default()
+            .with_error_code(dice.error_code())
+            .with_partition_index(dice.i32())
+            .with_leader_id(dice.node())
+            .with_replica_nodes(dice.few(Dice::node))
+            .with_isr_nodes(dice.few(Dice::node))
+            .with_unknown_tagged_fields(dice.tags());
+        if version >= 5 {
+            partition.offline_replicas = dice.few(Dice::node);
+        }
+        if version >= 7 {
+            partition.leader_epoch = dice.i32();
+        }
+        partition
+    }
+
+    /// The topics that can be learnt.
+    fn named(response: &MetadataResponse) -> Vec<(TopicId, String)> {
+        let named = response.topics.iter().filter_map(|topic| {
+            let name = topic.name.as_ref().filter(|_| topic.error_code == 0)?;
+            let id = *topic.topic_id.as_bytes();
+            (id != [0; 16]).then(|| (TopicId(id), name.to_string()))
+        });
+        named.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_the_brokers_addresses_changes(version in 0..=13_i16, tape in tape()) {
+            let mut dice = Dice::new(tape, version >= 9);
+            let tags = dice.tags();
+            let mut response = response(&mut dice, version);
+            let cluster = TenNodes::default();
+            let frame = encode(&response, version, &tags);
+            let rewritten = rewrite_response(3, version, &frame, &cluster).unwrap();
+            prop_assert_eq!(cluster.topics.into_inner().unwrap(), named(&response));
+            prop_assert_eq!(cluster.seen.into_inner().unwrap().len(), response.brokers.len());
+            retain_told(&mut response.brokers, |broker| {
+                (&mut broker.node_id, &mut broker.host, &mut broker.port)
+            });
+            prop_assert_eq!(rewritten, encode(&response, version, &tags));
+        }
+
+        #[test]
+        fn damaged_responses_are_errors(
+            version in 0..=13_i16, tape in tape(), damage: (usize, u8),
+        ) {
+            let mut dice = Dice::new(tape, version >= 9);
+            let tags = dice.tags();
+            let response = response(&mut dice, version);
+            check_damage(3, version, &encode(&response, version, &tags), damage);
+        }
+    }
+
+    #[test]
+    fn hosts_and_names_that_are_not_utf8_are_errors() {
+        for needle in ["broker-host", "topic-name"] {
+            let broker = MetadataResponseBroker::default()
+                .with_host(StrBytes::from_static_str("broker-host"));
+            let topic = MetadataResponseTopic::default()
+                .with_name(Some(StrBytes::from_static_str("topic-name").into()));
+            let response =
+                MetadataResponse::default().with_brokers(vec![broker]).with_topics(vec![topic]);
+            let mut bytes = encode(&response, 12, &Tags::new()).bytes().to_vec();
+            let at = bytes.windows(needle.len()).position(|part| part == needle.as_bytes());
+            bytes[at.unwrap()] = 0xff;
+            let frame = Frame::from_bytes(bytes.into()).unwrap();
+            let result = rewrite_response(3, 12, &frame, &TenNodes::default());
+            assert!(matches!(result, Err(WireError::Text { version: 12, .. })), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_made_up_count_of_brokers_is_an_error_at_once() {
+        let mut body = vec![0; 4];
+        body.extend(i32::MAX.to_be_bytes());
+        let result = rewrite_response(3, 3, &frame(&body), &TenNodes::default());
+        assert!(matches!(result, Err(WireError::TooManyElements { .. })), "{result:?}");
+    }
+}

@@ -7,22 +7,21 @@
 
 mod api_versions;
 mod describe_cluster;
-pub(crate) mod encode;
+pub(in crate::wire) mod encode;
 pub(in crate::wire) mod endpoints;
 mod find_coordinator;
 mod metadata;
 mod produce;
 mod share_acknowledge;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a panic is a failed test")]
 pub(in crate::wire) mod support;
 pub(in crate::wire) mod walk;
-
-use std::ops::RangeInclusive;
 
 pub use api_versions::api_versions_refusal;
 
 use self::walk::Layout;
-use super::{Cluster, WireError, frame::Frame};
+use super::{Cluster, WireError, api::offered, frame::Frame};
 
 /// Rewrites the response `frame` to a request of `api_key` and `version`: what clients are told about nodes comes from
 /// `cluster`, which learns nodes and topic ids on the way. Responses without anything to rewrite come back as they are.
@@ -61,16 +60,36 @@ fn rewriter(api_key: i16, version: i16) -> Option<(Layout, Rewriter)> {
     Some((Layout { what, version, flexible: version >= first_flexible }, rewrite))
 }
 
-/// The versions that clients are offered of an API that is read or rewritten; `None` for all others.
-fn offered(api_key: i16) -> Option<RangeInclusive<i16>> {
-    match api_key {
-        0 => Some(0..=13),
-        1 => Some(0..=18),
-        3 => Some(0..=13),
-        10 => Some(0..=6),
-        17 => Some(1..=1),
-        18 => Some(0..=4),
-        60 | 78 | 79 => Some(0..=2),
-        _ => None,
+#[cfg(test)]
+mod tests {
+    use super::{support::*, *};
+    use proptest::prelude::*;
+
+    #[test]
+    fn versions_that_were_never_offered_are_errors() {
+        for (api_key, version) in [(0, 14), (3, -1), (3, 14), (10, 7), (18, 5), (60, 3), (79, 3)] {
+            let result = rewrite_response(api_key, version, &frame(&[0; 64]), &TenNodes::default());
+            assert!(matches!(result, Err(WireError::Version { .. })), "{api_key} v{version}");
+        }
+    }
+
+    #[test]
+    fn other_responses_come_back_as_they_are() {
+        for api_key in [-1, 1, 2, 17, 36, 78, 1_000] {
+            let frame = frame(b"anything");
+            let rewritten = rewrite_response(api_key, 99, &frame, &TenNodes::default());
+            assert_eq!(rewritten, Ok(frame));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            api_key in prop::sample::select(vec![0_i16, 3, 10, 18, 60, 79]),
+            version in 0..14_i16,
+            body: Vec<u8>,
+        ) {
+            let _ = rewrite_response(api_key, version, &frame(&body), &TenNodes::default());
+        }
     }
 }

@@ -74,3 +74,105 @@ fn node_endpoints(mut field: Walk<'_>, cluster: &dyn Cluster) -> Result<Vec<u8>,
     out.extend(content);
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{rewrite_response, support::*};
+    use kafka_protocol::messages::{
+        ProduceResponse,
+        produce_response::{
+            BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+            TopicProduceResponse,
+        },
+    };
+    use proptest::prelude::*;
+
+    fn response(dice: &mut Dice, version: i16) -> ProduceResponse {
+        ProduceResponse::default()
+            .with_responses(dice.few(|dice| topic_response(dice, version)))
+            .with_throttle_time_ms(dice.i32())
+            .with_node_endpoints(dice.few(node_endpoint))
+            .with_unknown_tagged_fields(dice.tags())
+    }
+
+    fn topic_response(dice: &mut Dice, version: i16) -> TopicProduceResponse {
+        let topic = TopicProduceResponse::default()
+            .with_partition_responses(dice.few(partition_response))
+            .with_unknown_tagged_fields(dice.tags());
+        if version >= 13 {
+            topic.with_topic_id(dice.topic_id())
+        } else {
+            topic.with_name(dice.topic_name())
+        }
+    }
+
+    fn partition_response(dice: &mut Dice) -> PartitionProduceResponse {
+        let record_error = |dice: &mut Dice| {
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(dice.i32())
+                .with_batch_index_error_message(dice.nullable_text())
+                .with_unknown_tagged_fields(dice.tags())
+        };
+        PartitionProduceResponse::default()
+            .with_index(dice.i32())
+            .with_error_code(dice.error_code())
+            .with_base_offset(dice.i64())
+            .with_log_append_time_ms(dice.i64())
+            .with_log_start_offset(dice.i64())
+            .with_record_errors(dice.few(record_error))
+            .with_error_message(dice.nullable_text())
+            .with_current_leader(
+                LeaderIdAndEpoch::default()
+                    .with_leader_id(dice.node())
+                    .with_leader_epoch(dice.i32()),
+            )
+            .with_unknown_tagged_fields(dice.tags())
+    }
+
+    fn node_endpoint(dice: &mut Dice) -> NodeEndpoint {
+        NodeEndpoint::default()
+            .with_node_id(dice.node())
+            .with_host(dice.text())
+            .with_port(dice.i32())
+            .with_rack(dice.nullable_text())
+            .with_unknown_tagged_fields(dice.tags())
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_the_leaders_addresses_changes(version in 10..=13_i16, tape in tape()) {
+            let mut dice = Dice::new(tape, true);
+            let tags = dice.tags();
+            let mut response = response(&mut dice, version);
+            let frame = encode(&response, version, &tags);
+            let rewritten = rewrite_response(0, version, &frame, &TenNodes::default()).unwrap();
+            let named = response.node_endpoints.len();
+            retain_told(&mut response.node_endpoints, |leader| {
+                (&mut leader.node_id, &mut leader.host, &mut leader.port)
+            });
+            prop_assert_eq!(&decode::<ProduceResponse>(&rewritten, version), &response);
+            if named == 0 || !response.node_endpoints.is_empty() {
+                prop_assert_eq!(rewritten, encode(&response, version, &tags));
+            }
+        }
+
+        #[test]
+        fn damaged_responses_are_errors(
+            version in 10..=13_i16, tape in tape(), damage: (usize, u8),
+        ) {
+            let mut dice = Dice::new(tape, true);
+            let tags = dice.tags();
+            let response = response(&mut dice, version);
+            check_damage(0, version, &encode(&response, version, &tags), damage);
+        }
+    }
+
+    #[test]
+    fn versions_without_addresses_come_back_as_they_are() {
+        for version in 0..10 {
+            let frame = frame(b"anything");
+            let rewritten = rewrite_response(0, version, &frame, &TenNodes::default()).unwrap();
+            assert_eq!(rewritten.bytes().as_ptr(), frame.bytes().as_ptr());
+        }
+    }
+}

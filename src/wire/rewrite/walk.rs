@@ -214,9 +214,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The message with its replacements, as a frame. `None` if nothing was replaced.
+    /// The message with its replacements, as a frame. `None` if nothing was replaced. What follows the last known field
+    /// stays: clients read no further, and librdkafka's mock cluster is not alone in writing more.
     pub(super) fn into_frame(mut self) -> Result<Option<Frame>, WireError> {
-        self.end()?;
         if self.out.is_empty() {
             return Ok(None);
         }

@@ -1,0 +1,62 @@
+//! The Avro check beside apache-avro's reader, which builds values: `cargo bench --bench avro`.
+
+#[path = "avro_shapes/mod.rs"]
+mod shapes;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use divan::{Bencher, black_box, counter::BytesCount};
+use schemaward::avro::AvroSchema;
+use schemaward::limits::SchemaLimits;
+
+const NAMES: [&str; 6] = ["event", "flat", "nested", "texts", "doubles", "list"];
+
+fn main() {
+    divan::main();
+}
+
+fn sample(name: &str) -> shapes::Sample {
+    shapes::all().into_iter().find(|sample| sample.name == name).unwrap_or_else(|| unreachable!())
+}
+
+fn compiled(sample: &shapes::Sample) -> AvroSchema {
+    let schema = AvroSchema::parse(&sample.schema, &[], &SchemaLimits::default());
+    schema.unwrap_or_else(|fault| unreachable!("{fault}"))
+}
+
+#[divan::bench(args = NAMES)]
+fn check_binary(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    let schema = compiled(&sample);
+    assert_eq!(schema.check_binary(&sample.binary), Ok(()));
+    bencher
+        .counter(BytesCount::of_slice(&sample.binary))
+        .bench(|| schema.check_binary(black_box(&sample.binary)).is_ok());
+}
+
+#[divan::bench(args = NAMES)]
+fn check_json(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    let schema = compiled(&sample);
+    assert_eq!(schema.check_json(sample.json.as_bytes()), Ok(()));
+    bencher
+        .counter(BytesCount::of_str(&sample.json))
+        .bench(|| schema.check_json(black_box(sample.json.as_bytes())).is_ok());
+}
+
+#[divan::bench(args = NAMES)]
+fn apache_avro_read(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    let schema = Schema::parse_str(&sample.schema).unwrap_or_else(|error| unreachable!("{error}"));
+    let reader = GenericDatumReader::builder(&schema).build();
+    let reader = reader.unwrap_or_else(|error| unreachable!("{error}"));
+    bencher
+        .counter(BytesCount::of_slice(&sample.binary))
+        .bench(|| reader.read_value(&mut black_box(&sample.binary[..])).is_ok());
+}
+
+#[divan::bench(args = NAMES)]
+fn compile(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    bencher.bench(|| AvroSchema::parse(black_box(&sample.schema), &[], &SchemaLimits::default()));
+}

@@ -1,0 +1,173 @@
+//! Six shapes of data that producers send, each as schema and datum: shared by the benchmark and the allocation test.
+
+/// A kind of event: what it is called, its schema, one datum in both encodings.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// What the datum stands for.
+    pub(crate) name: &'static str,
+    /// The schema document.
+    pub(crate) schema: String,
+    /// The binary encoding.
+    pub(crate) binary: Vec<u8>,
+    /// The JSON encoding.
+    pub(crate) json: String,
+}
+
+/// All six.
+#[must_use]
+pub(crate) fn all() -> Vec<Sample> {
+    vec![event(), flat(), nested(), texts(), doubles(), list()]
+}
+
+fn record(name: &str, fields: &[(&str, &str)]) -> String {
+    let field = |(name, kind): &(&str, &str)| format!(r#"{{"name":"{name}","type":{kind}}}"#);
+    let fields = fields.iter().map(field).collect::<Vec<_>>().join(",");
+    format!(r#"{{"type":"record","name":"{name}","namespace":"bench","fields":[{fields}]}}"#)
+}
+
+fn long(value: i64, out: &mut Vec<u8>) {
+    let mut raw = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while raw > 0x7f {
+        out.push(u8::try_from(raw & 0x7f).unwrap_or(0) | 0x80);
+        raw >>= 7;
+    }
+    out.push(u8::try_from(raw).unwrap_or(0));
+}
+
+fn text(value: &str, out: &mut Vec<u8>) {
+    long(i64::try_from(value.len()).unwrap_or(0), out);
+    out.extend(value.as_bytes());
+}
+
+/// About 100 bytes: strings, an array, a map, optional fields.
+fn event() -> Sample {
+    let schema = record(
+        "Event",
+        &[
+            ("id", r#""string""#),
+            ("name", r#""string""#),
+            ("at", r#"{"type":"long","logicalType":"timestamp-millis"}"#),
+            ("kind", r#"{"type":"enum","name":"Kind","symbols":["A","B","C"]}"#),
+            ("age", r#"["null","int"]"#),
+            ("mail", r#"["null","string"]"#),
+            ("tags", r#"{"type":"array","items":"string"}"#),
+            ("attributes", r#"{"type":"map","values":"string"}"#),
+            ("active", r#""boolean""#),
+        ],
+    );
+    let mut out = Vec::new();
+    text("7d1c2f6e-1d0a-4a7e", &mut out);
+    text("Ada Lovelace", &mut out);
+    long(1_700_000_000_000, &mut out);
+    out.extend([2, 2]);
+    long(36, &mut out);
+    out.push(2);
+    text("ada@example.org", &mut out);
+    long(3, &mut out);
+    ["new", "eu", "beta"].iter().for_each(|tag| text(tag, &mut out));
+    out.push(0);
+    long(2, &mut out);
+    ["source", "web", "locale", "de"].iter().for_each(|part| text(part, &mut out));
+    out.extend([0, 1]);
+    let json = r#"{"id": "7d1c2f6e-1d0a-4a7e", "name": "Ada Lovelace", "at": 1700000000000, "kind": "B",
+        "age": {"int": 36}, "mail": {"string": "ada@example.org"}, "tags": ["new", "eu", "beta"],
+        "attributes": {"source": "web", "locale": "de"}, "active": true}"#;
+    Sample { name: "event", schema, binary: out, json: json.to_owned() }
+}
+
+/// Twenty primitive fields.
+fn flat() -> Sample {
+    let kinds = [r#""long""#, r#""int""#, r#""double""#, r#""boolean""#];
+    let names: Vec<_> = (0..20).map(|i| format!("f{i}")).collect();
+    let fields: Vec<_> =
+        names.iter().zip(kinds.iter().cycle()).map(|(name, kind)| (name.as_str(), *kind)).collect();
+    let mut out = Vec::new();
+    for _ in 0..5 {
+        long(1_000_000, &mut out);
+        long(7, &mut out);
+        out.extend(1.5_f64.to_le_bytes());
+        out.push(1);
+    }
+    let values = ["1000000", "7", "1.5", "true"];
+    let members: Vec<_> = names
+        .iter()
+        .zip(values.iter().cycle())
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    let json = format!("{{{}}}", members.join(","));
+    Sample { name: "flat", schema: record("Flat", &fields), binary: out, json }
+}
+
+/// About 970 bytes: an order with customers, addresses and items.
+fn nested() -> Sample {
+    let address = record("Address", &[("street", r#""string""#), ("zip", r#"["null","string"]"#)]);
+    let item = record(
+        "Item",
+        &[
+            ("sku", r#""string""#),
+            ("count", r#""int""#),
+            ("price", r#""double""#),
+            ("to", &address),
+        ],
+    );
+    let items = format!(r#"{{"type":"array","items":{item}}}"#);
+    let schema =
+        record("Order", &[("id", r#""long""#), ("items", &items), ("bill", r#""Address""#)]);
+    let (mut out, mut json) = (Vec::new(), Vec::new());
+    let write_address = |out: &mut Vec<u8>| {
+        text("Hauptstrasse 17", out);
+        out.push(2);
+        text("10115", out);
+    };
+    let address = r#"{"street":"Hauptstrasse 17","zip":{"string":"10115"}}"#;
+    long(99, &mut out);
+    long(20, &mut out);
+    for _ in 0..20 {
+        text("SKU-0012-3456", &mut out);
+        long(2, &mut out);
+        out.extend(9.5_f64.to_le_bytes());
+        write_address(&mut out);
+        json.push(format!(r#"{{"sku":"SKU-0012-3456","count":2,"price":9.5,"to":{address}}}"#));
+    }
+    out.push(0);
+    write_address(&mut out);
+    let json = format!(r#"{{"id":99,"items":[{}],"bill":{address}}}"#, json.join(","));
+    Sample { name: "nested", schema, binary: out, json }
+}
+
+/// 4 KB in four long strings.
+fn texts() -> Sample {
+    let names = ["a", "b", "c", "d"];
+    let fields = names.map(|name| (name, r#""string""#));
+    let long_text = "The quick brown fox. ".repeat(49);
+    let mut out = Vec::new();
+    names.iter().for_each(|_| text(&long_text, &mut out));
+    let json = names.map(|name| format!(r#""{name}":"{long_text}""#)).join(",");
+    let schema = record("Texts", &fields);
+    Sample { name: "texts", schema, binary: out, json: format!("{{{json}}}") }
+}
+
+/// A thousand doubles.
+fn doubles() -> Sample {
+    let mut out = Vec::new();
+    long(1000, &mut out);
+    (0..1000).for_each(|_| out.extend(0.5_f64.to_le_bytes()));
+    out.push(0);
+    let json = format!(r#"{{"v":[{}]}}"#, vec!["0.5"; 1000].join(","));
+    let schema = record("Doubles", &[("v", r#"{"type":"array","items":"double"}"#)]);
+    Sample { name: "doubles", schema, binary: out, json }
+}
+
+/// A linked list, about 500 bytes.
+fn list() -> Sample {
+    let schema = record("List", &[("v", r#""long""#), ("next", r#"["null","List"]"#)]);
+    let mut out = Vec::new();
+    let mut json = "null".to_owned();
+    for index in 0..120 {
+        long(20_000, &mut out);
+        out.push(if index < 119 { 2 } else { 0 });
+        let element = format!(r#"{{"v":20000,"next":{json}}}"#);
+        json = if index < 119 { format!(r#"{{"bench.List":{element}}}"#) } else { element };
+    }
+    Sample { name: "list", schema, binary: out, json }
+}

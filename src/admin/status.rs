@@ -1,0 +1,88 @@
+//! What `/status` tells: what the process knows about itself at this moment.
+
+use std::{sync::Arc, time::Instant};
+
+use serde::Serialize;
+
+use crate::health::Readiness;
+
+/// What the proxy knows about itself; it is asked for each `/status` and must not block.
+pub trait StatusSource: Send + Sync + 'static {
+    /// The facts of this moment.
+    fn facts(&self) -> StatusFacts;
+}
+
+/// What the proxy knows about itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StatusFacts {
+    /// Client connections that are open.
+    pub connections: u64,
+    /// Known brokers and what stands for them.
+    pub brokers: Vec<BrokerFact>,
+    /// Brokers of the cluster that no local port stands for.
+    pub nodes_outside_map: Vec<i32>,
+    /// Schemas in the cache.
+    pub schemas_in_cache: u64,
+    /// Rules in force, in their order, the default rule last; see [`crate::config::Config::effective_rules`].
+    pub rules: serde_json::Value,
+    /// Memory of unfinished work.
+    pub memory_budget: BudgetFact,
+}
+
+/// A broker and what stands for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokerFact {
+    /// The broker's id in its cluster.
+    pub node_id: i32,
+    /// Where it is.
+    pub address: String,
+    /// The local port that stands for it.
+    pub local_port: u16,
+}
+
+/// Memory of unfinished work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BudgetFact {
+    /// Bytes that may be held.
+    pub bytes: u64,
+    /// Bytes that are held.
+    pub used_bytes: u64,
+}
+
+/// Everything that `/status` tells.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    pub(super) version: &'static str,
+    pub(super) uptime_seconds: u64,
+    pub(super) ready: bool,
+    pub(super) draining: bool,
+    /// Why it is not ready, or what an operator should know.
+    pub(super) message: Option<String>,
+    #[serde(flatten)]
+    pub(super) facts: StatusFacts,
+}
+
+/// Where the status comes from.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) started: Instant,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) proxy: Arc<dyn StatusSource>,
+}
+
+impl Sources {
+    pub(super) fn status(&self) -> Status {
+        let (ready, message) = match self.readiness.check() {
+            Ok(note) => (true, note),
+            Err(reason) => (false, Some(reason.to_string())),
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            ready,
+            draining: self.readiness.is_draining(),
+            message,
+            facts: self.proxy.facts(),
+        }
+    }
+}

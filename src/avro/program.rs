@@ -1,0 +1,228 @@
+//! Compiles a [`Graph`] into flat steps for the binary check: no names, adjacent fixed-width fields fused into one step.
+
+use super::graph::{Graph, NodeId, Type};
+
+/// The steps of a schema. `Target`s and unions refer to ranges of the two lists.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) steps: Vec<Step<Target>>,
+    pub(super) branches: Vec<Target>,
+    pub(super) root: Target,
+}
+
+/// One step of the check. `T` says where to go on: a [`Goal`] while compiling, then a [`Target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step<T> {
+    Array(T),
+    /// An array whose items all take so many bytes, whatever they are.
+    ArrayOfFixed(u64),
+    Boolean,
+    Bytes,
+    Call(T),
+    /// An index below the number of symbols.
+    Enum(u32),
+    Int,
+    Long,
+    Map(T),
+    /// A record that consists of nothing but itself: no datum of it is finite.
+    Never,
+    /// So many bytes, whatever they are.
+    Skip(u64),
+    String,
+    /// A branch index below `count`; the branches stand from `first` on.
+    Union {
+        first: u32,
+        count: u32,
+    },
+}
+
+/// Steps to run, and the levels of depth that this adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) levels: u32,
+}
+
+/// A type whose steps may not exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Goal {
+    node: NodeId,
+    levels: u32,
+}
+
+impl Program {
+    /// Compiles the part of `graph` that `root` is. `None` when there are more steps than can be numbered.
+    pub(super) fn compile(graph: &Graph, root: NodeId) -> Option<Self> {
+        let mut compiler = Compiler {
+            graph,
+            steps: Vec::new(),
+            branches: Vec::new(),
+            blocks: vec![(0, 0); graph.len()],
+            detours: vec![None; graph.len()],
+        };
+        for node in graph.completed() {
+            compiler.node(node)?;
+        }
+        let root = compiler.goal(root);
+        Some(compiler.link(root))
+    }
+}
+
+struct Compiler<'g> {
+    graph: &'g Graph,
+    steps: Vec<Step<Goal>>,
+    branches: Vec<Goal>,
+    /// Range of steps of each node.
+    blocks: Vec<(u32, u32)>,
+    /// Where a record that consists of one other record leads to. Without these, a datum could cost hundreds of calls a
+    /// byte.
+    detours: Vec<Option<Goal>>,
+}
+
+impl Compiler<'_> {
+    /// Appends the steps of one node, all of whose parts are compiled, its own ancestors apart.
+    fn node(&mut self, node: NodeId) -> Option<()> {
+        let start = self.steps.len();
+        match self.graph.get(node) {
+            Type::Record { types, .. } => {
+                types.iter().for_each(|field| self.part(start, *field));
+                self.shorten(node, start);
+            }
+            other => {
+                let step = self.step(node, other)?;
+                self.push(start, step);
+            }
+        }
+        let range = (u32::try_from(start).ok()?, u32::try_from(self.steps.len()).ok()?);
+        if let Some(block) = self.blocks.get_mut(node.index()) {
+            *block = range;
+        }
+        Some(())
+    }
+
+    /// The one step of a type that is no record.
+    fn step(&mut self, node: NodeId, content: &Type) -> Option<Step<Goal>> {
+        if let Some(width) = self.graph.width(node) {
+            return Some(Step::Skip(width));
+        }
+        Some(match content {
+            Type::Array(items) => match self.graph.width(*items) {
+                Some(width) => Step::ArrayOfFixed(width),
+                None => Step::Array(self.goal(*items)),
+            },
+            Type::Boolean => Step::Boolean,
+            Type::Bytes => Step::Bytes,
+            Type::Enum { symbols, .. } => Step::Enum(u32::try_from(symbols.len()).ok()?),
+            Type::Int => Step::Int,
+            Type::Long => Step::Long,
+            Type::Map(values) => Step::Map(self.goal(*values)),
+            Type::String => Step::String,
+            Type::Union { branches, .. } => {
+                let first = u32::try_from(self.branches.len()).ok()?;
+                let goals = branches.iter().map(|branch| self.goal(*branch));
+                let goals: Vec<Goal> = goals.collect();
+                self.branches.extend(goals);
+                Step::Union { first, count: u32::try_from(branches.len()).ok()? }
+            }
+            // These have a width.
+            Type::Double | Type::Fixed { .. } | Type::Float | Type::Null | Type::Record { .. } => {
+                Step::Never
+            }
+        })
+    }
+
+    /// Appends what a field adds to the record that starts at `start`.
+    fn part(&mut self, start: usize, field: NodeId) {
+        if let Some(width) = self.graph.width(field) {
+            self.push(start, Step::Skip(width));
+        } else if matches!(self.graph.get(field), Type::Record { .. }) {
+            self.push(start, Step::Call(self.goal(field)));
+        } else {
+            let (from, _) = self.blocks.get(field.index()).copied().unwrap_or_default();
+            let step = usize::try_from(from).ok().and_then(|from| self.steps.get(from)).copied();
+            self.push(start, step.unwrap_or(Step::Never));
+        }
+    }
+
+    /// Appends a step to the block that starts at `start`; what takes no bytes needs none.
+    fn push(&mut self, start: usize, step: Step<Goal>) {
+        if step == Step::Skip(0) {
+            return;
+        }
+        let before = self.steps.get_mut(start..).and_then(<[_]>::last_mut);
+        if let (Step::Skip(more), Some(Step::Skip(width))) = (step, before) {
+            *width = width.saturating_add(more);
+        } else {
+            self.steps.push(step);
+        }
+    }
+
+    /// A record of nothing but another record leads straight to that one; of nothing but itself, to nowhere.
+    fn shorten(&mut self, node: NodeId, start: usize) {
+        let Some([Step::Call(goal)]) = self.steps.get(start..) else { return };
+        let goal = *goal;
+        if goal.node == node {
+            self.steps.truncate(start);
+            self.steps.push(Step::Never);
+        } else if let Some(detour) = self.detours.get_mut(node.index()) {
+            *detour = Some(Goal { levels: goal.levels.saturating_add(1), ..goal });
+        }
+    }
+
+    fn goal(&self, node: NodeId) -> Goal {
+        if let Some(Some(detour)) = self.detours.get(node.index()) {
+            return *detour;
+        }
+        let record = matches!(self.graph.get(node), Type::Record { .. });
+        let counts = record && self.graph.width(node).is_none();
+        Goal { node, levels: u32::from(counts) }
+    }
+
+    fn link(self, root: Goal) -> Program {
+        let target = |goal: Goal| {
+            let (start, end) = self.blocks.get(goal.node.index()).copied().unwrap_or_default();
+            Target { start, end, levels: goal.levels }
+        };
+        Program {
+            steps: self.steps.iter().map(|step| step.map(target)).collect(),
+            branches: self.branches.iter().copied().map(target).collect(),
+            root: target(root),
+        }
+    }
+}
+
+impl<T: Copy> Step<T> {
+    /// Whether it leads to no other steps.
+    #[inline]
+    pub(super) const fn is_leaf(&self) -> bool {
+        matches!(
+            self,
+            Self::Boolean
+                | Self::Bytes
+                | Self::Enum(_)
+                | Self::Int
+                | Self::Long
+                | Self::Skip(_)
+                | Self::String
+        )
+    }
+
+    fn map<U>(self, target: impl Fn(T) -> U) -> Step<U> {
+        match self {
+            Self::Array(items) => Step::Array(target(items)),
+            Self::ArrayOfFixed(width) => Step::ArrayOfFixed(width),
+            Self::Boolean => Step::Boolean,
+            Self::Bytes => Step::Bytes,
+            Self::Call(record) => Step::Call(target(record)),
+            Self::Enum(count) => Step::Enum(count),
+            Self::Int => Step::Int,
+            Self::Long => Step::Long,
+            Self::Map(values) => Step::Map(target(values)),
+            Self::Never => Step::Never,
+            Self::Skip(width) => Step::Skip(width),
+            Self::String => Step::String,
+            Self::Union { first, count } => Step::Union { first, count },
+        }
+    }
+}

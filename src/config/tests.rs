@@ -1,0 +1,488 @@
+//! Tables of files and what is said about them.
+
+use super::*;
+use crate::{
+    limits::FrameLimit,
+    proxy::settings::{BrokerAddress, ClientAuth, PortRange},
+    validate::policy::{Check, Mode, OnUnavailable, SequenceGuard, Tombstones},
+    wire::NodeId,
+};
+
+const MINIMAL: &str =
+    "upstream: {bootstrap: [kafka:9092]}\nregistry: {url: 'http://registry:8081'}\n";
+const EXAMPLE: &str = include_str!("../../config/schemaward.yaml");
+
+fn none() -> impl Iterator<Item = (String, String)> {
+    std::iter::empty()
+}
+
+fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let owned: Vec<_> = list.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    owned.into_iter()
+}
+
+fn parsed(text: &str) -> Config {
+    Config::parse(text, "f.yaml", none()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn errors(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    match Config::parse(text, "f.yaml", variables(environment)) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The mistakes of a file that is sound without `text`.
+fn mistakes(text: &str) -> Vec<String> {
+    let mut whole = text.to_owned();
+    for line in MINIMAL.lines() {
+        let section = line.split(':').next().unwrap();
+        if !text.lines().any(|line| line.starts_with(section)) {
+            whole = format!("{whole}\n{line}");
+        }
+    }
+    errors(&whole, &[])
+}
+
+#[test]
+fn two_keys_are_enough() {
+    let config = parsed(MINIMAL);
+    assert_eq!(config.listen.bootstrap.to_string(), "127.0.0.1:9092");
+    assert_eq!(config.listen.advertised_host, "127.0.0.1");
+    assert_eq!(config.listen.client_auth, ClientAuth::None);
+    assert_eq!(
+        config.listen.broker_ports,
+        [PortRange { first_node: NodeId(0), first_port: 9100, count: 100 }]
+    );
+    assert_eq!(config.upstream.bootstrap, [BrokerAddress { host: "kafka".into(), port: 9092 }]);
+    assert_eq!(config.rules, []);
+    assert_eq!(config.default_rule, RuleSettings::default());
+    assert_eq!(config.cache, CacheSettings::default());
+    assert_eq!(config.metadata, HeaderNames::default());
+    assert_eq!(config.wire_limits, WireLimits::default());
+    assert_eq!(config.record_limits, RecordLimits::default());
+    assert_eq!(config.schema_limits, SchemaLimits::default());
+    assert_eq!(config.memory_budget, 64 * MIB);
+    assert_eq!(config.times, DEFAULT_TIMES);
+    assert_eq!(config.admin, AdminSettings::default());
+    assert_eq!(config.log, LogSettings::default());
+    assert_eq!(config.metrics.max_topics, 1_000);
+}
+
+#[test]
+fn the_shape_of_the_contract_is_read() {
+    let config = parsed(
+        r#"
+listen:
+  bootstrap: 127.0.0.1:9092
+  broker_ports: 9100-9199
+  advertised_host: 127.0.0.1
+upstream:
+  bootstrap: [kafka-0.kafka.svc:9092, "[2001:db8::1]:9093"]
+registry:
+  url: http://schema-registry.svc:8081
+  allow: ["https://my-schema-server"]
+rules:
+  - topics: ["orders.*"]
+    mode: off
+    check: metadata
+    tombstones: reject
+    on_registry_unavailable: accept
+    allow_schemas: ["https://my-schema-server/users/*"]
+    sequence_guard: off
+admin:
+  listen: 127.0.0.1:9464
+  probes_listen: 0.0.0.0:9465
+"#,
+    );
+    assert_eq!(config.upstream.bootstrap[1].to_string(), "[2001:db8::1]:9093");
+    assert_eq!(config.registry.allow[0].host_str(), Some("my-schema-server"));
+    let expected = RuleSettings {
+        topics: vec!["orders.*".into()],
+        mode: Mode::Off,
+        check: Check::Metadata,
+        tombstones: Tombstones::Reject,
+        on_registry_unavailable: OnUnavailable::Accept,
+        allow_schemas: vec!["https://my-schema-server/users/*".into()],
+        sequence_guard: SequenceGuard::Off,
+    };
+    assert_eq!(config.rules, [expected]);
+    assert_eq!(config.admin.probes_listen.unwrap().port(), 9465);
+}
+
+#[test]
+fn the_example_file_holds_the_defaults() {
+    let example = parsed(EXAMPLE);
+    let mut expected = parsed(MINIMAL);
+    expected.upstream.bootstrap = ["kafka-0.kafka.svc", "kafka-1.kafka.svc"]
+        .map(|host| BrokerAddress { host: host.into(), port: 9092 })
+        .to_vec();
+    expected.registry.url = "http://schema-registry.svc:8081".parse().ok();
+    expected.admin = AdminSettings {
+        listen: "127.0.0.1:9464".parse().ok(),
+        probes_listen: "0.0.0.0:9465".parse().ok(),
+        token_file: Some("/etc/schemaward/admin-token".into()),
+    };
+    assert_eq!(example, expected);
+}
+
+#[test]
+fn the_example_file_holds_every_key_under_a_comment() {
+    let notes = Notes::default();
+    let root = Node::of_file(EXAMPLE, &"f.yaml".into()).unwrap();
+    sections::config(Section::new(root, String::new(), &notes));
+    let mut levels: Vec<&str> = Vec::new();
+    let mut written = std::collections::BTreeSet::new();
+    let mut before = "";
+    for line in EXAMPLE.lines() {
+        let text = line.trim_start();
+        if let Some((key, _)) = text.split_once(':').filter(|_| !text.starts_with('#')) {
+            levels.truncate((line.len() - text.len()) / 2);
+            levels.push(key);
+            written.insert(levels.join("."));
+            assert!(before.trim_start().starts_with('#'), "{key} has no comment above it");
+        }
+        before = line;
+    }
+    assert_eq!(written, *notes.known());
+}
+
+#[test]
+fn the_top_level_keys_are_those_that_are_read() {
+    let notes = Notes::default();
+    let root = Node::of_file("", &"f.yaml".into()).unwrap();
+    sections::config(Section::new(root, String::new(), &notes));
+    let mut expected = sections::TOP_LEVEL.map(str::to_owned).to_vec();
+    expected.sort();
+    let read: Vec<_> = notes.known().iter().filter(|key| !key.contains('.')).cloned().collect();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn effective_settings_read_as_a_file_give_the_same_settings() {
+    let ranges =
+        "listen: {broker_ports: [{nodes: 1001-1003, ports: 9100-9102}, {nodes: 7, ports: 9200}]}\n";
+    let rules =
+        "rules: [{topics: ['a.*', '*'], mode: observe}, {topics: [b], tombstones: reject}]\n";
+    for text in [MINIMAL, EXAMPLE, &format!("{MINIMAL}{ranges}{rules}")] {
+        let config = parsed(text);
+        let yaml = config.effective().to_yaml();
+        assert_eq!(parsed(&yaml), config, "{yaml}");
+        assert_eq!(parsed(&config.effective().to_json().to_string()).rules, config.rules);
+    }
+}
+
+/// Files, and the one mistake in each.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "listen:\n  broker_port: 9100",
+        "f.yaml:2: listen.broker_port: unknown key, did you mean broker_ports",
+    ),
+    ("lisen: {}", "f.yaml:1: lisen: unknown key, did you mean listen"),
+    ("drain:\n  x: 1", "f.yaml:2: drain.x: unknown key, known here: grace"),
+    ("listen: 7", "f.yaml:1: listen: must be a mapping, found 7"),
+    (
+        "listen:\n  bootstrap: localhost:9092",
+        "f.yaml:2: listen.bootstrap: must be an IP address and a port, such as 127.0.0.1:9092 or \"[::1]:9092\", found \"localhost:9092\"",
+    ),
+    (
+        "listen:\n  bootstrap: 0.0.0.0:9092\n  advertised_host: proxy",
+        "f.yaml:2: listen.client_auth: missing: 0.0.0.0:9092 is not a loopback address, so it must be written down who may use it (none: everybody)",
+    ),
+    (
+        "listen:\n  bootstrap: 0.0.0.0:9092\n  client_auth: none",
+        "f.yaml:2: listen.advertised_host: missing: clients cannot be told 0.0.0.0",
+    ),
+    (
+        "listen:\n  advertised_host: 0.0.0.0",
+        "f.yaml:2: listen.advertised_host: clients cannot be told 0.0.0.0, which is no single host",
+    ),
+    (
+        "listen:\n  advertised_host: host:1",
+        "f.yaml:2: listen.advertised_host: must be a host name or address without a port, found \"host:1\"",
+    ),
+    (
+        "listen:\n  client_auth: sasl",
+        "f.yaml:2: listen.client_auth: sasl is not supported yet, only none",
+    ),
+    (
+        "listen:\n  broker_ports: 9199-9100",
+        "f.yaml:2: listen.broker_ports: must be a range of ports, such as 9100-9199, or a list of {nodes: 1001-1010, ports: 9100-9109}, found \"9199-9100\"",
+    ),
+    (
+        "listen:\n  broker_ports: 0-10",
+        "f.yaml:2: listen.broker_ports: port 0 cannot stand for a broker",
+    ),
+    (
+        "listen:\n  broker_ports: 1-65535",
+        "f.yaml:2: listen.broker_ports: has 65535 ports, at most 4096 can be bound",
+    ),
+    (
+        "listen:\n  broker_ports: 9000-9100",
+        "f.yaml:2: listen.broker_ports: port 9092 is that of listen.bootstrap",
+    ),
+    (
+        "listen:\n  broker_ports:\n  - {nodes: 1-3, ports: 9100-9101}",
+        "f.yaml:3: listen.broker_ports[0]: nodes and ports must be equally many",
+    ),
+    (
+        "listen:\n  broker_ports:\n  - {nodes: 1-2, ports: 9100-9101}\n  - {nodes: 3-4, ports: 9101-9102}",
+        "f.yaml:4: listen.broker_ports: ports 9101-9102 are in two ranges",
+    ),
+    (
+        "listen:\n  broker_ports:\n  - {nodes: 1-2, ports: 9100-9101}\n  - {nodes: 2-3, ports: 9102-9103}",
+        "f.yaml:4: listen.broker_ports: nodes 2-3 are in two ranges",
+    ),
+    (
+        "listen:\n  broker_ports:\n  - {nodes: 1-2}",
+        "f.yaml:3: listen.broker_ports[0].ports: missing",
+    ),
+    (
+        "upstream:\n  bootstrap: []",
+        "f.yaml:1: upstream.bootstrap: missing: give at least one broker, such as [kafka-0.kafka.svc:9092]",
+    ),
+    (
+        "upstream:\n  bootstrap: kafka:9092",
+        "f.yaml:2: upstream.bootstrap: must be a list, found \"kafka:9092\"",
+    ),
+    (
+        "upstream:\n  bootstrap:\n  - kafka",
+        "f.yaml:3: upstream.bootstrap[0]: must be host:port, such as kafka-0.kafka.svc:9092, found \"kafka\"",
+    ),
+    (
+        "upstream:\n  bootstrap: ['::1:9092']",
+        "f.yaml:2: upstream.bootstrap[0]: must be host:port, such as kafka-0.kafka.svc:9092, found \"::1:9092\"",
+    ),
+    (
+        "upstream:\n  bootstrap: [localhost:9092]",
+        "f.yaml:2: upstream.bootstrap: localhost:9092 is where schemaward itself listens",
+    ),
+    (
+        "upstream:\n  bootstrap: [a:1]\n  connect_timeout: 5",
+        "f.yaml:3: upstream.connect_timeout: must be a duration from 10ms to 5m, such as 300ms, 5s or 2m, found 5",
+    ),
+    (
+        "registry:\n  url: registry:8081",
+        "f.yaml:2: registry.url: must be an http or https URL with a host, such as http://schema-registry.svc:8081, found \"registry:8081\"",
+    ),
+    (
+        "registry:\n  url: http://me:secret@registry",
+        "f.yaml:2: registry.url: must not hold a user name or password: http://registry",
+    ),
+    (
+        "registry:\n  url: http://registry?token=secret",
+        "f.yaml:2: registry.url: must not have a query or a fragment: http://registry",
+    ),
+    (
+        "registry:\n  allow: ['http://a/b']",
+        "f.yaml:2: registry.allow[0]: must be an origin (scheme, host and port) without the path /b",
+    ),
+    (
+        "registry:\n  request_timeout: 1s",
+        "f.yaml: registry.url: missing: without it and without registry.allow no schema can be found, so no record could pass",
+    ),
+    (
+        "metadata:\n  content_type: []",
+        "f.yaml:2: metadata.content_type: must name at least one header",
+    ),
+    (
+        "metadata:\n  schema_id: 7",
+        "f.yaml:2: metadata.schema_id: must be text, found 7: put it in quotes",
+    ),
+    (
+        "rules:\n- mode: off",
+        "f.yaml:2: rules[0].topics: missing: a rule needs at least one topic name or glob, such as [orders.*]",
+    ),
+    (
+        "rules:\n- topics: ['a b']",
+        "f.yaml:2: rules[0].topics[0]: must be a topic name or a glob with * and ?, found \"a b\"",
+    ),
+    (
+        "rules:\n- topics: [a]\n- topics: [b]\n  mode: of",
+        "f.yaml:4: rules[1].mode: must be one of enforce, observe, off, found \"of\"",
+    ),
+    (
+        "default_rule:\n  topics: [a]",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard",
+    ),
+    (
+        "limits:\n  max_request_bytes: 16MB",
+        "f.yaml:2: limits.max_request_bytes: must be a size from 1KiB to 256MiB, such as 16MiB, found \"16MB\"",
+    ),
+    (
+        "limits:\n  max_request_bytes: -1",
+        "f.yaml:2: limits.max_request_bytes: must be a size from 1KiB to 256MiB, such as 16MiB, found -1",
+    ),
+    (
+        "limits:\n  memory_budget: 8MiB",
+        "f.yaml:1: limits.memory_budget: 8MiB is less than one request may have (16MiB)",
+    ),
+    (
+        "limits:\n  max_in_flight: 0",
+        "f.yaml:2: limits.max_in_flight: must be a whole number from 1 to 100000, found 0",
+    ),
+    (
+        "admin:\n  listen: 0.0.0.0:9464",
+        "f.yaml:2: admin.listen: 0.0.0.0:9464 is not a loopback address: it needs admin.token_file (admin.probes_listen does not)",
+    ),
+    (
+        "admin:\n  listen: 127.0.0.1:9092",
+        "f.yaml:2: admin.listen: 127.0.0.1:9092 is taken by listen.bootstrap",
+    ),
+    (
+        "admin:\n  probes_listen: 0.0.0.0:9150",
+        "f.yaml:2: admin.probes_listen: 0.0.0.0:9150 is taken by listen.broker_ports",
+    ),
+    (
+        "admin:\n  listen: 127.0.0.1:1\n  probes_listen: 0.0.0.0:1",
+        "f.yaml:3: admin.probes_listen: 0.0.0.0:1 is taken by admin.listen",
+    ),
+    (
+        "log: {level: loud}",
+        "f.yaml:1: log.level: must be one of error, warn, info, debug, trace, found \"loud\"",
+    ),
+    (
+        "sequence_guard:\n  expiry: 0s",
+        "f.yaml:2: sequence_guard.expiry: must be a duration from 1s to 1d, such as 300ms, 5s or 2m, found \"0s\"",
+    ),
+];
+
+#[test]
+fn each_mistake_is_named_with_line_and_key() {
+    for (text, expected) in MISTAKES {
+        assert_eq!(mistakes(text), [*expected], "{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once_in_the_order_of_their_lines() {
+    let text = "log:\n  level: loud\nlimits:\n  max_in_flight: many\nlisen: {}\nrules:\n- {topics: [a], mode: on}\n";
+    let expected = [
+        "f.yaml:2: log.level: must be one of error, warn, info, debug, trace, found \"loud\"",
+        "f.yaml:4: limits.max_in_flight: must be a whole number from 1 to 100000, found \"many\"",
+        "f.yaml:5: lisen: unknown key, did you mean listen",
+        "f.yaml:7: rules[0].mode: must be one of enforce, observe, off, found \"on\"",
+        "f.yaml: upstream.bootstrap: missing: give at least one broker, such as [kafka-0.kafka.svc:9092]",
+        "f.yaml: registry.url: missing: without it and without registry.allow no schema can be found, so no record could pass",
+        "SCHEMAWARD_DRAIN__GRACE: drain.grace: must be a duration from 0s to 1h, such as 300ms, 5s or 2m, found \"x\"",
+    ];
+    assert_eq!(errors(text, &[("SCHEMAWARD_DRAIN__GRACE", "x")]), expected);
+}
+
+#[test]
+fn rules_that_look_nothing_up_need_no_registry() {
+    let text = "upstream: {bootstrap: [kafka:9092]}\ndefault_rule: {check: metadata}\n";
+    assert_eq!(errors(text, &[]), [""; 0]);
+}
+
+#[test]
+fn values_may_have_units() {
+    let text = format!(
+        "{MINIMAL}limits: {{max_request_bytes: 4096, max_record_bytes: 12 KiB, lookup_deadline: 300ms, stall_timeout: 2m}}\ndrain: {{grace: 0}}\n"
+    );
+    let config = parsed(&text);
+    assert_eq!(config.wire_limits.max_request_bytes, FrameLimit(4096));
+    assert_eq!(config.record_limits.max_record_bytes, 12 * 1024);
+    assert_eq!(config.times.lookup_deadline, Duration::from_millis(300));
+    assert_eq!(config.times.stall_timeout, Duration::from_secs(120));
+    assert_eq!(config.times.drain_grace, Duration::ZERO);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let environment = [
+        ("SCHEMAWARD_LISTEN__BOOTSTRAP", "[::1]:19092"),
+        ("SCHEMAWARD_UPSTREAM__BOOTSTRAP", "[a:1, b:2]"),
+        ("SCHEMAWARD_REGISTRY__CACHE__NEGATIVE_TTL", "1s"),
+        ("SCHEMAWARD_RULES", "[{topics: [audit], mode: off}]"),
+        ("SCHEMAWARD_LIMITS", "{max_in_flight: 5}"),
+        ("SCHEMAWARD_LIMITS__MAX_RECORD_BYTES", "1MiB"),
+        ("SCHEMAWARD_ADMIN__LISTEN", ""),
+        ("OTHER", "x"),
+    ];
+    let file = format!("{MINIMAL}limits: {{max_in_flight: 7}}\nadmin: {{listen: '127.0.0.1:1'}}\n");
+    let config = Config::parse(&file, "f.yaml", variables(&environment)).unwrap();
+    assert_eq!(config.listen.bootstrap.to_string(), "[::1]:19092");
+    assert_eq!(config.listen.advertised_host, "::1");
+    assert_eq!(config.upstream.bootstrap.len(), 2);
+    assert_eq!(config.cache.negative_ttl, Duration::from_secs(1));
+    assert_eq!(config.rules[0].mode, Mode::Off);
+    assert_eq!(config.wire_limits.max_in_flight, 5);
+    assert_eq!(config.record_limits.max_record_bytes, MIB);
+    assert_eq!(config.admin.listen, None);
+}
+
+#[test]
+fn variables_that_are_no_key_are_named() {
+    let table: &[(&str, &str, &str)] = &[
+        (
+            "SCHEMAWARD_LISTEN__BOOTSTRAPP",
+            "x",
+            "SCHEMAWARD_LISTEN__BOOTSTRAPP: listen.bootstrapp: unknown key, did you mean bootstrap",
+        ),
+        (
+            "SCHEMAWARD_LISTN__BOOTSTRAP",
+            "x",
+            "SCHEMAWARD_LISTN__BOOTSTRAP: listn: unknown key, did you mean listen",
+        ),
+        (
+            "SCHEMAWARD_RULES__0__MODE",
+            "off",
+            "SCHEMAWARD_RULES__0__MODE: rules: is a list: give the whole of it as YAML text",
+        ),
+        (
+            "SCHEMAWARD_LISTEN_BOOTSTRAP",
+            "x",
+            "SCHEMAWARD_LISTEN_BOOTSTRAP: unknown variable, did you mean SCHEMAWARD_LISTEN__BOOTSTRAP",
+        ),
+        (
+            "SCHEMAWARD_DRAIN__GRACE",
+            "1 year",
+            "SCHEMAWARD_DRAIN__GRACE: drain.grace: must be a duration from 0s to 1h, such as 300ms, 5s or 2m, found \"1 year\"",
+        ),
+    ];
+    for (name, value, expected) in table {
+        let file = format!("{MINIMAL}rules: [{{topics: [a]}}]\n");
+        assert_eq!(errors(&file, &[(*name, *value)]), [*expected], "{name}");
+    }
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_break_nothing() {
+    let environment = [
+        ("SCHEMAWARD_SERVICE_HOST", "10.0.0.1"),
+        ("SCHEMAWARD_SERVICE_PORT", "9092"),
+        ("SCHEMAWARD_SERVICE_PORT_KAFKA", "9092"),
+        ("SCHEMAWARD_PORT", "tcp://10.0.0.1:9092"),
+        ("SCHEMAWARD_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
+        ("SCHEMAWARD_PORT_9092_TCP_PROTO", "tcp"),
+        ("SCHEMAWARD_ADMIN_SERVICE_HOST", "10.0.0.2"),
+        ("SCHEMAWARD_ADMIN_PORT", "tcp://10.0.0.2:9464"),
+    ];
+    assert_eq!(errors(MINIMAL, &environment), [""; 0]);
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Config::load(&path, none()).unwrap_err().to_string()
+    };
+    let big = load("big.yaml", &vec![b'#'; 1024 * 1024 + 1]);
+    assert!(big.ends_with("big.yaml: is larger than 1048576 bytes"), "{big}");
+    let binary = load("binary.yaml", b"\xff\xfe");
+    assert!(binary.ends_with("binary.yaml: is not UTF-8 text"), "{binary}");
+    let missing = Config::load(&folder.path().join("none.yaml"), none()).unwrap_err();
+    assert!(missing.to_string().contains("none.yaml: cannot be opened: "), "{missing}");
+    let broken = load("broken.yaml", b"listen: [\n");
+    assert!(broken.contains("broken.yaml:"), "{broken}");
+}
+
+#[test]
+fn hostile_text_in_a_file_is_shown_escaped() {
+    let found = mistakes("\"a\\u0007\\n\": 1");
+    assert_eq!(found.len(), 1);
+    assert!(!found[0].contains('\u{7}') && !found[0].contains('\n'), "{found:?}");
+}

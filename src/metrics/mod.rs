@@ -1,0 +1,405 @@
+//! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
+
+mod topics;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+use self::topics::Topics;
+pub use self::topics::{BatchVerdict, RecordVerdict, TopicMetrics};
+
+/// Bounds of the metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Topics with a label of their own; further ones are counted as `other` (`metrics.max_topics`).
+    pub max_topics: usize,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { max_topics: 1_000 }
+    }
+}
+
+/// Which way bytes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Responses.
+    BrokerToClient,
+    /// Requests.
+    ClientToBroker,
+}
+
+impl Direction {
+    const ALL: [Self; 2] = [Self::BrokerToClient, Self::ClientToBroker];
+
+    /// The `direction` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::BrokerToClient => "broker_to_client",
+            Self::ClientToBroker => "client_to_broker",
+        }
+    }
+}
+
+/// What went wrong between schemaward and a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamErrorKind {
+    /// The broker closed a connection on which it owed something.
+    Closed,
+    /// A connection was refused, or the name did not resolve.
+    Connect,
+    /// A connection did not come about in time.
+    ConnectTimeout,
+    /// A connection broke.
+    Io,
+    /// The broker sent what cannot be read.
+    Protocol,
+}
+
+impl UpstreamErrorKind {
+    const ALL: [Self; 5] =
+        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Protocol];
+
+    /// The `kind` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Io => "io",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+/// How a reload of the configuration went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// The new file is in force.
+    Applied,
+    /// The new file is faulty; the old one stays in force.
+    Failed,
+}
+
+impl ReloadOutcome {
+    const ALL: [Self; 2] = [Self::Applied, Self::Failed];
+
+    /// The `outcome` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The `outcome` labels of registry requests.
+pub const REGISTRY_OUTCOMES: [&str; 6] =
+    ["found", "invalid", "not_allowed", "not_found", "not_modified", "unavailable"];
+
+/// Every family. Labels of closed sets exist from the start, at 0.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    topics: Topics,
+    requests: IntCounterVec,
+    connections: IntGauge,
+    connections_total: IntCounter,
+    bytes: [IntCounter; 2],
+    upstream_errors: [IntCounter; 5],
+    config_reloads: [IntCounter; 2],
+    validation_seconds: Histogram,
+    registry_requests: HashMap<&'static str, IntCounter>,
+    registry_request_seconds: Histogram,
+    cache_entries: IntGauge,
+    cache_hits: IntCounter,
+    cache_misses: IntCounter,
+    sequence_gaps_open: IntGauge,
+    memory_budget: IntGauge,
+    memory_budget_used: IntGauge,
+    memory_budget_waits: IntCounter,
+    nodes_outside_map: IntGauge,
+}
+
+impl Metrics {
+    /// Families of one process, with at most `max_topics` topics by name.
+    #[must_use]
+    pub fn new(max_topics: usize) -> Arc<Self> {
+        let families = Families(Registry::new());
+        let version = options("build_info", "Always 1, with the version.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        families.add(made(IntGauge::with_opts(version))).set(1);
+        let topics = families.add(Topics::new(max_topics));
+        #[cfg(target_os = "linux")]
+        families.add_boxed(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+        Arc::new(Self::of(families, topics))
+    }
+
+    fn of(families: Families, topics: Topics) -> Self {
+        let (bytes, upstream_errors, config_reloads) = closed_families(&families);
+        Self {
+            topics,
+            requests: families.counters("requests_total", "Requests of clients, by api.", "api"),
+            connections: families.gauge("connections", "Client connections that are open."),
+            connections_total: families.counter("connections_total", "Client connections so far."),
+            bytes,
+            upstream_errors,
+            config_reloads,
+            validation_seconds: families.histogram(
+                "validation_seconds",
+                "Time to judge one Produce request, look-ups apart.",
+                &VALIDATION_BUCKETS,
+            ),
+            registry_requests: REGISTRY_OUTCOMES
+                .into_iter()
+                .zip(families.closed(
+                    "registry_requests_total",
+                    "Requests to schema registries.",
+                    "outcome",
+                    REGISTRY_OUTCOMES,
+                ))
+                .collect(),
+            registry_request_seconds: families.histogram(
+                "registry_request_seconds",
+                "Time of one request to a schema registry.",
+                &REGISTRY_BUCKETS,
+            ),
+            cache_entries: families.gauge("schema_cache_entries", "Schemas in the cache."),
+            cache_hits: families
+                .counter("schema_cache_hits_total", "Look-ups that the cache answered."),
+            cache_misses: families
+                .counter("schema_cache_misses_total", "Look-ups that the cache could not answer."),
+            sequence_gaps_open: families.gauge(
+                "sequence_gaps_open",
+                "Producers and partitions whose batches are held back after a refused one.",
+            ),
+            memory_budget: families
+                .gauge("memory_budget_bytes", "Bytes that unfinished work may hold."),
+            memory_budget_used: families
+                .gauge("memory_budget_used_bytes", "Bytes that unfinished work holds."),
+            memory_budget_waits: families
+                .counter("memory_budget_waits_total", "Times that work had to wait for memory."),
+            nodes_outside_map: families.gauge(
+                "nodes_outside_map",
+                "Brokers of the cluster that no local port stands for.",
+            ),
+            registry: families.0,
+        }
+    }
+
+    /// The counters of a topic: to be kept by who counts. Past the bound, and for names that no topic can have, those of
+    /// `other`.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Arc<TopicMetrics> {
+        self.topics.topic(name)
+    }
+
+    /// Counts a request; `api_label` is from the closed list of api names.
+    pub fn request(&self, api_label: &'static str) {
+        self.requests.with_label_values(&[api_label]).inc();
+    }
+
+    /// Counts a client connection.
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+        self.connections_total.inc();
+    }
+
+    /// Takes a client connection from those that are open.
+    pub fn connection_closed(&self) {
+        self.connections.dec();
+    }
+
+    /// Client connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        u64::try_from(self.connections.get()).unwrap_or_default()
+    }
+
+    /// Counts bytes that were taken from a socket.
+    pub fn bytes(&self, direction: Direction, count: u64) {
+        let [to_client, to_broker] = &self.bytes;
+        match direction {
+            Direction::BrokerToClient => to_client.inc_by(count),
+            Direction::ClientToBroker => to_broker.inc_by(count),
+        }
+    }
+
+    /// Counts the judging of one request.
+    pub fn validation(&self, took: Duration) {
+        self.validation_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts what went wrong between schemaward and a broker.
+    pub fn upstream_error(&self, kind: UpstreamErrorKind) {
+        count(&self.upstream_errors, UpstreamErrorKind::ALL.iter().position(|one| *one == kind));
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn config_reload(&self, outcome: ReloadOutcome) {
+        count(&self.config_reloads, ReloadOutcome::ALL.iter().position(|one| *one == outcome));
+    }
+
+    /// Counts a request to a registry; `outcome` is one of [`REGISTRY_OUTCOMES`].
+    pub fn registry_request(&self, outcome: &'static str) {
+        debug_assert!(self.registry_requests.contains_key(outcome), "unknown outcome {outcome}");
+        if let Some(counter) = self.registry_requests.get(outcome) {
+            counter.inc();
+        }
+    }
+
+    /// Counts the time of a request to a registry.
+    pub fn registry_request_seconds(&self, seconds: f64) {
+        self.registry_request_seconds.observe(seconds);
+    }
+
+    /// Counts a look-up that the cache answered.
+    pub fn cache_hit(&self) {
+        self.cache_hits.inc();
+    }
+
+    /// Counts a look-up that the cache could not answer.
+    pub fn cache_miss(&self) {
+        self.cache_misses.inc();
+    }
+
+    /// Says how many schemas are in the cache.
+    pub fn cache_entries(&self, entries: u64) {
+        self.cache_entries.set(clamped(entries));
+    }
+
+    /// Says how many sequence gaps are open.
+    pub fn sequence_gaps_open(&self, gaps: u64) {
+        self.sequence_gaps_open.set(clamped(gaps));
+    }
+
+    /// Says how many bytes unfinished work may hold.
+    pub fn memory_budget(&self, bytes: u64) {
+        self.memory_budget.set(clamped(bytes));
+    }
+
+    /// Says how many bytes unfinished work holds.
+    pub fn memory_budget_used(&self, bytes: u64) {
+        self.memory_budget_used.set(clamped(bytes));
+    }
+
+    /// Counts that work had to wait for memory.
+    pub fn memory_budget_wait(&self) {
+        self.memory_budget_waits.inc();
+    }
+
+    /// Says how many brokers have no local port.
+    pub fn nodes_outside_map(&self, nodes: u64) {
+        self.nodes_outside_map.set(clamped(nodes));
+    }
+
+    /// All families in Prometheus' text format. It takes a while with many topics: not for a thread that serves traffic.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be encoded");
+        }
+        text
+    }
+}
+
+/// The families by direction, kind and outcome, in the order of their enums.
+fn closed_families(families: &Families) -> ([IntCounter; 2], [IntCounter; 5], [IntCounter; 2]) {
+    let bytes = families.closed(
+        "bytes_total",
+        "Bytes taken from sockets.",
+        "direction",
+        Direction::ALL.map(Direction::label),
+    );
+    let upstream_errors = families.closed(
+        "upstream_errors_total",
+        "What went wrong between schemaward and brokers.",
+        "kind",
+        UpstreamErrorKind::ALL.map(UpstreamErrorKind::label),
+    );
+    let config_reloads = families.closed(
+        "config_reloads_total",
+        "Reloads of the configuration.",
+        "outcome",
+        ReloadOutcome::ALL.map(ReloadOutcome::label),
+    );
+    (bytes, upstream_errors, config_reloads)
+}
+
+fn count(counters: &[IntCounter], at: Option<usize>) {
+    if let Some(counter) = at.and_then(|at| counters.get(at)) {
+        counter.inc();
+    }
+}
+
+fn clamped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Makes families with our prefix in one registry.
+struct Families(Registry);
+
+impl Families {
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(made(IntCounter::with_opts(options(name, help))))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(made(IntGauge::with_opts(options(name, help))))
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> IntCounterVec {
+        self.add(made(IntCounterVec::new(options(name, help), &[label])))
+    }
+
+    fn closed<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: [&str; N],
+    ) -> [IntCounter; N] {
+        let family = self.counters(name, help, label);
+        values.map(|value| family.with_label_values(&[value]))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        let options = HistogramOpts::from(options(name, help)).buckets(buckets.to_vec());
+        self.add(made(Histogram::with_opts(options)))
+    }
+
+    fn add<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        self.add_boxed(Box::new(collector.clone()));
+        collector
+    }
+
+    fn add_boxed(&self, collector: Box<dyn Collector>) {
+        made(self.0.register(collector));
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("schemaward")
+}
+
+/// What is made of our own constants: a mistake in them shows in every test that makes a [`Metrics`].
+fn made<T>(result: prometheus::Result<T>) -> T {
+    result.unwrap_or_else(|error| panic!("a metric family of ours is malformed: {error}"))
+}
+
+/// A small request is judged within tens of microseconds, one of 64 MiB in about a second.
+const VALIDATION_BUCKETS: [f64; 9] = [2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.2, 1.0, 5.0];
+/// From a registry next door to the default time limit of 3 seconds and beyond.
+const REGISTRY_BUCKETS: [f64; 8] = [0.002, 0.01, 0.05, 0.1, 0.5, 1.0, 3.0, 10.0];
+
+#[cfg(test)]
+mod tests;

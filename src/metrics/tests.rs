@@ -1,0 +1,252 @@
+//! What a scrape shows, read by a small strict parser of the text format.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::reason::Reason;
+
+/// Families by name: type, and series (name and labels) with their values.
+#[derive(Default)]
+struct Scrape {
+    types: BTreeMap<String, String>,
+    series: BTreeMap<String, f64>,
+}
+
+impl Scrape {
+    /// Reads the text, strictly: HELP and TYPE before the samples of a family, families in one piece, each series once.
+    fn of(text: &str) -> Self {
+        let mut scrape = Self::default();
+        let mut helped = BTreeSet::new();
+        let mut current = String::new();
+        assert!(text.ends_with('\n'));
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').unwrap();
+                assert!(!help.is_empty() && helped.insert(name.to_owned()), "{line}");
+                current = name.to_owned();
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert_eq!(name, current, "{line}");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert!(scrape.types.insert(name.into(), kind.into()).is_none(), "{line}");
+            } else {
+                scrape.sample(line, &current);
+            }
+        }
+        scrape
+    }
+
+    fn sample(&mut self, line: &str, family: &str) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let name = series.split('{').next().unwrap();
+        let suffixes: &[&str] = match self.types[family].as_str() {
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        assert!(suffixes.iter().any(|suffix| name == format!("{family}{suffix}")), "{line}");
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        assert!(name.chars().all(legal), "{line}");
+        if let Some(labels) = series.strip_prefix(name).filter(|labels| !labels.is_empty()) {
+            assert!(labels.starts_with('{') && labels.ends_with("\"}"), "{line}");
+            for pair in labels[1..labels.len() - 1].split(',') {
+                let (label, value) = pair.split_once("=\"").unwrap();
+                assert!(label.chars().all(legal), "{line}");
+                assert!(!value.strip_suffix('"').unwrap().contains(['"', '\\']), "{line}");
+            }
+        }
+        let value = value.parse().unwrap_or_else(|_| panic!("{line}"));
+        assert!(self.series.insert(series.to_owned(), value).is_none(), "twice: {line}");
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        *self.series.get(series).unwrap_or_else(|| panic!("{series} is not there"))
+    }
+
+    fn starting_with(&self, start: &str) -> usize {
+        self.series.keys().filter(|series| series.starts_with(start)).count()
+    }
+}
+
+fn scrape(metrics: &Metrics) -> Scrape {
+    Scrape::of(&metrics.encode())
+}
+
+#[test]
+fn every_family_is_there_from_the_start() {
+    let scrape = scrape(&Metrics::new(10));
+    let own: Vec<_> =
+        scrape.types.iter().filter(|(name, _)| name.starts_with("schemaward_")).collect();
+    let expected = [
+        ("batches_total", "counter"),
+        ("build_info", "gauge"),
+        ("bytes_total", "counter"),
+        ("config_reloads_total", "counter"),
+        ("connections", "gauge"),
+        ("connections_total", "counter"),
+        ("memory_budget_bytes", "gauge"),
+        ("memory_budget_used_bytes", "gauge"),
+        ("memory_budget_waits_total", "counter"),
+        ("nodes_outside_map", "gauge"),
+        ("records_total", "counter"),
+        ("registry_request_seconds", "histogram"),
+        ("registry_requests_total", "counter"),
+        ("schema_cache_entries", "gauge"),
+        ("schema_cache_hits_total", "counter"),
+        ("schema_cache_misses_total", "counter"),
+        ("sequence_gaps_open", "gauge"),
+        ("upstream_errors_total", "counter"),
+        ("validation_seconds", "histogram"),
+    ];
+    let own: Vec<_> =
+        own.iter().map(|(name, kind)| (&name["schemaward_".len()..], kind.as_str())).collect();
+    assert_eq!(own, expected);
+    assert!(
+        cfg!(not(target_os = "linux"))
+            || scrape.types.contains_key("process_resident_memory_bytes")
+    );
+    let version = format!("schemaward_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(scrape.value(&version), 1.0);
+}
+
+#[test]
+fn closed_labels_exist_from_the_start_at_zero() {
+    let metrics = Metrics::new(10);
+    let _ = metrics.topic("orders");
+    let scrape = scrape(&metrics);
+    for outcome in REGISTRY_OUTCOMES {
+        assert_eq!(
+            scrape.value(&format!("schemaward_registry_requests_total{{outcome=\"{outcome}\"}}")),
+            0.0
+        );
+    }
+    for kind in ["closed", "connect", "connect_timeout", "io", "protocol"] {
+        assert_eq!(
+            scrape.value(&format!("schemaward_upstream_errors_total{{kind=\"{kind}\"}}")),
+            0.0
+        );
+    }
+    for topic in ["orders", "other"] {
+        for reason in Reason::ALL.map(Reason::label) {
+            for verdict in ["rejected", "observed"] {
+                let series = format!(
+                    "schemaward_records_total{{reason=\"{reason}\",topic=\"{topic}\",verdict=\"{verdict}\"}}"
+                );
+                assert_eq!(scrape.value(&series), 0.0);
+            }
+        }
+        for verdict in ["forwarded", "refused", "observed", "off"] {
+            let series =
+                format!("schemaward_batches_total{{topic=\"{topic}\",verdict=\"{verdict}\"}}");
+            assert_eq!(scrape.value(&series), 0.0);
+        }
+    }
+    assert_eq!(scrape.starting_with("schemaward_records_total"), 2 * (2 * Reason::ALL.len() + 3));
+}
+
+#[test]
+fn what_is_counted_is_shown() {
+    let metrics = Metrics::new(10);
+    let topic = metrics.topic("orders");
+    topic.records(RecordVerdict::Accepted, None, 3);
+    topic.records(RecordVerdict::Rejected, Some(Reason::PayloadInvalid), 2);
+    topic.records(RecordVerdict::Unjudged, Some(Reason::BatchCorrupt), 1);
+    metrics.topic("orders").batch(BatchVerdict::Refused);
+    metrics.connection_opened();
+    metrics.connection_opened();
+    metrics.connection_closed();
+    metrics.bytes(Direction::ClientToBroker, 100);
+    metrics.request("produce");
+    metrics.upstream_error(UpstreamErrorKind::ConnectTimeout);
+    metrics.config_reload(ReloadOutcome::Failed);
+    metrics.validation(Duration::from_millis(3));
+    metrics.registry_request("not_found");
+    metrics.registry_request_seconds(0.02);
+    metrics.cache_hit();
+    metrics.cache_entries(7);
+    metrics.memory_budget(64);
+    metrics.memory_budget_used(u64::MAX);
+    let table = [
+        ("records_total{reason=\"none\",topic=\"orders\",verdict=\"accepted\"}", 3.0),
+        ("records_total{reason=\"payload_invalid\",topic=\"orders\",verdict=\"rejected\"}", 2.0),
+        ("records_total{reason=\"batch_corrupt\",topic=\"orders\",verdict=\"unjudged\"}", 1.0),
+        ("batches_total{topic=\"orders\",verdict=\"refused\"}", 1.0),
+        ("connections", 1.0),
+        ("connections_total", 2.0),
+        ("bytes_total{direction=\"client_to_broker\"}", 100.0),
+        ("bytes_total{direction=\"broker_to_client\"}", 0.0),
+        ("requests_total{api=\"produce\"}", 1.0),
+        ("upstream_errors_total{kind=\"connect_timeout\"}", 1.0),
+        ("config_reloads_total{outcome=\"failed\"}", 1.0),
+        ("validation_seconds_bucket{le=\"0.01\"}", 1.0),
+        ("validation_seconds_bucket{le=\"0.002\"}", 0.0),
+        ("validation_seconds_bucket{le=\"+Inf\"}", 1.0),
+        ("registry_requests_total{outcome=\"not_found\"}", 1.0),
+        ("registry_request_seconds_count", 1.0),
+        ("schema_cache_hits_total", 1.0),
+        ("schema_cache_entries", 7.0),
+        ("memory_budget_bytes", 64.0),
+    ];
+    let scrape = scrape(&metrics);
+    for (series, expected) in table {
+        assert_eq!(scrape.value(&format!("schemaward_{series}")), expected, "{series}");
+    }
+    assert_eq!(metrics.connections(), 1);
+}
+
+#[test]
+fn topics_past_the_bound_are_counted_together() {
+    let metrics = Metrics::new(2);
+    for name in ["a", "b", "c", "d", "a"] {
+        metrics.topic(name).batch(BatchVerdict::Forwarded);
+    }
+    let scrape = scrape(&metrics);
+    let value = |topic| {
+        scrape
+            .value(&format!("schemaward_batches_total{{topic=\"{topic}\",verdict=\"forwarded\"}}"))
+    };
+    assert_eq!((value("a"), value("b"), value("other")), (2.0, 1.0, 2.0));
+    assert_eq!(scrape.starting_with("schemaward_batches_total{topic=\"c\""), 0);
+}
+
+#[test]
+fn names_that_no_topic_can_have_take_no_label() {
+    let metrics = Metrics::new(2);
+    let long = "x".repeat(250);
+    for name in ["", "a\"b", "a\nb", "t\u{f6}pic", &long, "other"] {
+        assert_eq!(metrics.topic(name).name(), "other");
+    }
+    assert_eq!(metrics.topic(&long[1..]).name().len(), 249);
+    scrape(&metrics);
+}
+
+#[test]
+fn histograms_have_at_most_ten_buckets() {
+    let scrape = scrape(&Metrics::new(0));
+    for name in ["validation_seconds", "registry_request_seconds"] {
+        let buckets = scrape.starting_with(&format!("schemaward_{name}_bucket"));
+        assert!((2..=10).contains(&buckets), "{name} has {buckets}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_many_threads_count_and_scrape() {
+    let metrics = Metrics::new(50);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let metrics = &metrics;
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let topic = metrics.topic(&format!("t{}", (round + thread) % 100));
+                    topic.records(RecordVerdict::Accepted, None, 2);
+                }
+            });
+        }
+        for _ in 0..5 {
+            scrape(&metrics);
+        }
+    });
+    let scrape = scrape(&metrics);
+    let accepted =
+        scrape.series.iter().filter(|(series, _)| series.contains("verdict=\"accepted\""));
+    assert_eq!(accepted.map(|(_, value)| value).sum::<f64>(), 800.0);
+}

@@ -1,0 +1,340 @@
+//! One client connection and its one broker connection: requests one way, responses the other, in order.
+//!
+//! Both directions run in one task. A panic in it ends this connection and no other.
+
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::timeout,
+};
+
+use super::{
+    gateway::Gateway,
+    in_flight::{InFlight, Owed},
+    peer::Peer,
+    produce::{Judged, PendingAnswer, ProduceGate},
+    reader::{Arrived, ReadError, RequestReader},
+    responses::Responses,
+    writer::BrokerWriter,
+};
+use crate::{
+    metrics::{Direction, UpstreamErrorKind},
+    wire::{
+        WireError, api,
+        prefix::RequestPrefix,
+        request::{Answer, OpaqueFrame, ProduceFrame, Request},
+        rewrite,
+    },
+};
+
+/// Requests that are read ahead while one waits for its schemas: they learn their arrival, and no more.
+const MAX_READ_AHEAD: usize = 64;
+/// How long a connection whose client has closed waits for the broker to take what was sent.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How a connection ended without fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// One of the sides closed, or the process drains.
+    Closed,
+}
+
+/// Why a connection ended. Scope: this connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The broker sent what cannot be understood.
+    #[error("broker: {0}")]
+    Broker(WireError),
+    /// The broker's socket failed.
+    #[error("broker's socket failed")]
+    BrokerIo(#[source] io::Error),
+    /// The broker closed while answers were owed.
+    #[error("broker closed while {owed} answers were owed")]
+    BrokerClosed {
+        /// Requests without an answer.
+        owed: usize,
+    },
+    /// The client sent what cannot be understood, or was not offered.
+    #[error("client: {0}")]
+    Client(#[from] WireError),
+    /// The client's socket failed.
+    #[error("client's socket failed")]
+    ClientIo(#[source] io::Error),
+    /// The client closed in the middle of a request.
+    #[error("client closed after {got} bytes of a request")]
+    ClientTruncated {
+        /// Bytes that had come.
+        got: usize,
+    },
+    /// The connection held memory that others wait for, and made no progress.
+    #[error("no progress while others wait for memory")]
+    Stalled,
+}
+
+impl From<ReadError> for ConnectionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(source) => Self::ClientIo(source),
+            ReadError::Truncated { got } => Self::ClientTruncated { got },
+            ReadError::Wire(error) => Self::Client(error),
+        }
+    }
+}
+
+/// What the broker's answer to a request is for.
+#[derive(Debug)]
+pub enum Then {
+    /// It streams through unread.
+    Relay,
+    /// It is held whole and rewritten.
+    Rewrite,
+    /// It is walked while it streams.
+    RewriteTail,
+    /// It is merged with refusals.
+    Merge(Box<PendingAnswer>),
+}
+
+impl From<Answer> for Then {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Relay => Self::Relay,
+            Answer::Rewrite => Self::Rewrite,
+            Answer::RewriteTail => Self::RewriteTail,
+        }
+    }
+}
+
+/// Carries one client connection to its end.
+///
+/// # Errors
+/// [`ConnectionError`]: why it ended before its time.
+pub async fn serve<CR, CW, BR, BW>(
+    gateway: Arc<Gateway>,
+    peer: Arc<Peer>,
+    (client_read, client_write): (CR, CW),
+    (broker_read, broker_write): (BR, BW),
+) -> Result<Ended, ConnectionError>
+where
+    CR: AsyncRead + Unpin,
+    CW: AsyncWrite + Unpin,
+    BR: AsyncRead + Unpin,
+    BW: AsyncWrite + Unpin,
+{
+    let in_flight = InFlight::new(gateway.limits.max_in_flight);
+    let account = gateway.budget.holder();
+    let eviction = account.eviction();
+    let mut responses =
+        Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
+    let reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
+    let gate = ProduceGate::new(Arc::clone(&gateway), Arc::clone(&peer), account);
+    let broker = BrokerWriter::new(broker_write);
+    let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker);
+    {
+        let responding = responses.relay();
+        tokio::pin!(responding);
+        tokio::select! {
+            ended = &mut responding => return ended.map(|()| Ended::Closed),
+            () = eviction.due() => return Err(ConnectionError::Stalled),
+            ended = requests.pump() => ended?,
+        }
+        // The client has closed, or must be closed. Answers that are owed still go out first: a broker that is told of the
+        // end drops them.
+        in_flight.close();
+        let grace = if requests.drains() { gateway.times.drain_grace } else { LINGER };
+        if let Ok(ended) = timeout(grace, responding).await {
+            ended?;
+        }
+    }
+    // A broker that has closed already need not be told.
+    let _ = requests.broker.shutdown().await;
+    // Its close is awaited, so that it takes all that was sent before the socket goes away.
+    let _ = timeout(LINGER, responses.discard()).await;
+    Ok(Ended::Closed)
+}
+
+/// The way of requests: client → judged → broker.
+struct Requests<'c, R, W> {
+    gateway: &'c Arc<Gateway>,
+    peer: &'c Arc<Peer>,
+    in_flight: &'c InFlight<Then>,
+    reader: RequestReader<R>,
+    broker: BrokerWriter<W>,
+    gate: ProduceGate,
+    draining: watch::Receiver<bool>,
+    ahead: VecDeque<Arrived>,
+    end: Option<Result<(), ReadError>>,
+}
+
+/// Whether a connection goes on after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    On,
+    Down,
+}
+
+impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
+    fn new(
+        gateway: &'c Arc<Gateway>,
+        peer: &'c Arc<Peer>,
+        in_flight: &'c InFlight<Then>,
+        reader: RequestReader<R>,
+        gate: ProduceGate,
+        broker: BrokerWriter<W>,
+    ) -> Self {
+        Self {
+            gateway,
+            peer,
+            in_flight,
+            reader,
+            broker,
+            gate,
+            draining: gateway.draining.clone(),
+            ahead: VecDeque::new(),
+            end: None,
+        }
+    }
+
+    /// Passes requests on until the client closes or the process drains.
+    async fn pump(&mut self) -> Result<(), ConnectionError> {
+        while let Some(arrived) = self.next().await? {
+            let bytes = arrived.frame.bytes().len();
+            self.gateway.metrics.bytes(Direction::ClientToBroker, bytes as u64);
+            let goes = self.one(arrived).await?;
+            self.reader.done(bytes);
+            if goes == Goes::Down {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next request, in the order of arrival. `None`: there is none any more.
+    async fn next(&mut self) -> Result<Option<Arrived>, ConnectionError> {
+        if let Some(arrived) = self.ahead.pop_front() {
+            return Ok(Some(arrived));
+        }
+        if let Some(end) = self.end.take() {
+            return end.map(|()| None).map_err(Into::into);
+        }
+        tokio::select! {
+            biased;
+            // An error means that nobody can say so any more: then the process is ending too.
+            _ = self.draining.wait_for(|draining| *draining) => Ok(None),
+            next = self.reader.next() => Ok(next?),
+        }
+    }
+
+    async fn one(&mut self, arrived: Arrived) -> Result<Goes, ConnectionError> {
+        let Arrived { frame, at } = arrived;
+        let (prefix, request) = Request::new(frame)?;
+        self.gateway.metrics.request(api::label(prefix.api_key));
+        self.in_flight.room().await;
+        match request {
+            Request::Opaque(frame, answer) => self.pass(prefix, &frame, answer.into()).await,
+            Request::Produce(frame) => {
+                let judged = self.judge(&frame, at).await?;
+                self.forward(prefix, judged).await
+            }
+            Request::TooNewApiVersions => {
+                let refusal = rewrite::api_versions_refusal(prefix.correlation_id);
+                self.in_flight.push(Owed::Local(refusal));
+                Ok(Goes::On)
+            }
+        }
+    }
+
+    async fn pass(
+        &mut self,
+        prefix: RequestPrefix,
+        frame: &OpaqueFrame,
+        then: Then,
+    ) -> Result<Goes, ConnectionError> {
+        self.in_flight.push(Owed::Broker { prefix, then });
+        self.broker.opaque(frame).await.map_err(ConnectionError::BrokerIo)?;
+        Ok(Goes::On)
+    }
+
+    /// Judges a Produce request; while it waits, the requests behind it are read, so that their time runs too.
+    async fn judge(
+        &mut self,
+        frame: &ProduceFrame,
+        at: std::time::Instant,
+    ) -> Result<Judged, ConnectionError> {
+        let Self { gate, reader, ahead, end, peer, .. } = self;
+        let judging = gate.judge(frame, at);
+        tokio::pin!(judging);
+        loop {
+            let reading = end.is_none() && ahead.len() < MAX_READ_AHEAD;
+            tokio::select! {
+                biased;
+                judged = &mut judging => return judged.map_err(Into::into),
+                next = reader.next(), if reading => match next {
+                    Ok(Some(arrived)) => ahead.push_back(arrived),
+                    Ok(None) => { peer.leave(); *end = Some(Ok(())); }
+                    Err(error) => { peer.leave(); *end = Some(Err(error)); }
+                },
+            }
+        }
+    }
+
+    async fn forward(
+        &mut self,
+        prefix: RequestPrefix,
+        judged: Judged,
+    ) -> Result<Goes, ConnectionError> {
+        let Judged { cleared, answer, forwarded, acks } = judged;
+        if answer.is_some() && self.peer.is_gone() {
+            // Nobody will be told, so nobody resends in order: what is pipelined behind the refused batch must not
+            // overtake it.
+            self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
+            return Ok(Goes::Down);
+        }
+        if acks == 0 {
+            let refused = answer.is_some();
+            if forwarded > 0 {
+                self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
+            }
+            // A broker closes the connection too: it is the only way to tell a producer that does not listen.
+            return Ok(if refused { Goes::Down } else { Goes::On });
+        }
+        if let (Some(answer), 0, true) = (&answer, forwarded, prefix.api_version < 3) {
+            let response = answer.shape.local()?;
+            self.in_flight.push(Owed::Local(response));
+            return Ok(Goes::On);
+        }
+        let then = match answer {
+            Some(answer) => Then::Merge(Box::new(answer)),
+            None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
+            None => Then::Relay,
+        };
+        self.in_flight.push(Owed::Broker { prefix, then });
+        self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
+        Ok(Goes::On)
+    }
+
+    fn drains(&self) -> bool {
+        *self.draining.borrow()
+    }
+}
+
+/// Counts and logs why a connection ended.
+pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) {
+    let kind = match error {
+        ConnectionError::Broker(_) => Some(UpstreamErrorKind::Protocol),
+        ConnectionError::BrokerClosed { .. } => Some(UpstreamErrorKind::Closed),
+        ConnectionError::BrokerIo(_) => Some(UpstreamErrorKind::Io),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        gateway.metrics.upstream_error(kind);
+    }
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    match error {
+        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
+            tracing::debug!(%peer, %error, cause, "connection closed");
+        }
+        _ => tracing::warn!(%peer, %error, cause, "connection closed"),
+    }
+}

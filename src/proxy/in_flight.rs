@@ -1,0 +1,178 @@
+//! The requests of one connection that are owed an answer, in request order (sans-io).
+//!
+//! A client takes answers in the order of its requests, whoever gave them: correlation ids are checked, never used to
+//! find a request.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::wire::{Frame, prefix::RequestPrefix};
+
+/// What a request is owed.
+#[derive(Debug)]
+pub enum Owed<T> {
+    /// The broker's answer, and what is to be done with it.
+    Broker {
+        /// The request.
+        prefix: RequestPrefix,
+        /// What is to be done with the answer.
+        then: T,
+    },
+    /// An answer that was made here.
+    Local(Frame),
+}
+
+/// The queue between the way of requests, which pushes, and the way of responses, which takes.
+#[derive(Debug)]
+pub struct InFlight<T> {
+    limit: usize,
+    queue: Mutex<Queue<T>>,
+    pushed: Notify,
+    settled: Notify,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    waiting: VecDeque<Owed<T>>,
+    /// Taken and not settled yet.
+    taken: usize,
+    closed: bool,
+}
+
+impl<T> InFlight<T> {
+    /// An empty queue in which [`Self::room`] waits while `limit` requests are owed.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        let queue = Queue { waiting: VecDeque::new(), taken: 0, closed: false };
+        Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
+    }
+
+    /// Waits until one more request may be owed an answer.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn room(&self) {
+        while self.owed() >= self.limit {
+            self.settled.notified().await;
+        }
+    }
+
+    /// Takes a place in line. Must happen before the request can reach the broker.
+    pub fn push(&self, owed: Owed<T>) {
+        self.lock().waiting.push_back(owed);
+        self.pushed.notify_one();
+    }
+
+    /// Nothing more will be pushed.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.pushed.notify_one();
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        let queue = self.lock();
+        queue.waiting.len().saturating_add(queue.taken)
+    }
+
+    /// The oldest request, if one waits.
+    pub fn try_next(&self) -> Option<Owed<T>> {
+        let mut queue = self.lock();
+        let owed = queue.waiting.pop_front()?;
+        queue.taken = queue.taken.saturating_add(1);
+        Some(owed)
+    }
+
+    /// The oldest request; `None` once the queue is closed and empty.
+    ///
+    /// # Cancel safety
+    /// Takes nothing unless it returns it. One caller at a time.
+    pub async fn next(&self) -> Option<Owed<T>> {
+        loop {
+            if let Some(owed) = self.try_next() {
+                return Some(owed);
+            }
+            if self.lock().closed {
+                return None;
+            }
+            self.pushed.notified().await;
+        }
+    }
+
+    /// The request that was taken last has its answer.
+    pub fn settled(&self) {
+        let mut queue = self.lock();
+        queue.taken = queue.taken.saturating_sub(1);
+        drop(queue);
+        self.settled.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
+    use super::*;
+
+    fn broker(correlation_id: i32) -> Owed<()> {
+        let prefix = RequestPrefix { api_key: 0, api_version: 9, correlation_id };
+        Owed::Broker { prefix, then: () }
+    }
+
+    fn id(owed: Option<Owed<()>>) -> Option<i32> {
+        match owed {
+            Some(Owed::Broker { prefix, .. }) => Some(prefix.correlation_id),
+            Some(Owed::Local(_)) => Some(-1),
+            None => None,
+        }
+    }
+
+    fn local() -> Owed<()> {
+        Owed::Local(Frame::build(&[0; 4]).unwrap())
+    }
+
+    #[tokio::test]
+    async fn answers_leave_in_request_order_whoever_gives_them() {
+        let in_flight = InFlight::new(10);
+        for owed in [broker(1), local(), broker(2)] {
+            in_flight.push(owed);
+        }
+        in_flight.close();
+        for expected in [Some(1), Some(-1), Some(2), None] {
+            assert_eq!(id(in_flight.next().await), expected);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_has_room_again_when_an_answer_is_settled() {
+        let in_flight = InFlight::new(1);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        in_flight.push(broker(1));
+        let mut room = pin!(in_flight.room());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        assert_eq!(id(in_flight.try_next()), Some(1));
+        assert!(room.as_mut().poll(&mut context).is_pending(), "taken is not yet answered");
+        in_flight.settled();
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        assert_eq!(in_flight.owed(), 0);
+    }
+
+    #[test]
+    fn a_push_wakes_who_waits_for_the_next() {
+        let in_flight = InFlight::new(1);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut next = pin!(in_flight.next());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        in_flight.push(broker(7));
+        assert!(next.as_mut().poll(&mut context).is_ready());
+    }
+}

@@ -1,0 +1,157 @@
+//! Takes client connections, one listener for the bootstrap address and one per broker port.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::sleep,
+};
+use tracing::{debug, warn};
+
+use super::{
+    connection::{self, Ended},
+    gateway::Gateway,
+    peer::Peer,
+    sequence_guard::Identity,
+    upstream::{DialError, TcpUpstream},
+};
+use crate::proxy::address_map::LocalPort;
+
+/// How long a listener rests when the system has no socket left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// Which broker a listener leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    /// To any of the bootstrap brokers.
+    Bootstrap,
+    /// To the broker that the port stands for; to a bootstrap broker while it is not known.
+    Port(LocalPort),
+}
+
+/// Why a listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    leads: Leads,
+    name: Arc<str>,
+}
+
+impl Listener {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    /// [`BindError`] when the port is in use or not ours to bind.
+    pub fn bind(address: SocketAddr, leads: Leads) -> Result<Self, BindError> {
+        let bound = || -> io::Result<TcpListener> {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        let socket = bound().map_err(|source| BindError { address, source })?;
+        Ok(Self { socket, leads, name: address.to_string().into() })
+    }
+
+    /// Where it listens: the port that was given where port 0 was asked for.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts connections until the process drains.
+    pub async fn serve(self, gateway: Arc<Gateway>, upstream: Arc<TcpUpstream>) {
+        loop {
+            let accepted = tokio::select! {
+                () = gateway.drained() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let identity = Identity::peer(&self.name, address.ip());
+                    let peer = Arc::new(Peer::new(address, identity));
+                    let gateway = Arc::clone(&gateway);
+                    let upstream = Arc::clone(&upstream);
+                    tokio::spawn(run(stream, self.leads, gateway, upstream, peer));
+                }
+                Err(error) => {
+                    warn!(listener = %self.name, %error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives, a panic included.
+struct Counted(Arc<Gateway>);
+
+impl Counted {
+    fn new(gateway: Arc<Gateway>) -> Self {
+        gateway.metrics.connection_opened();
+        Self(gateway)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.connection_closed();
+    }
+}
+
+async fn run(
+    client: TcpStream,
+    leads: Leads,
+    gateway: Arc<Gateway>,
+    upstream: Arc<TcpUpstream>,
+    peer: Arc<Peer>,
+) {
+    let counted = Counted::new(Arc::clone(&gateway));
+    let address = peer.address;
+    let broker = match dial(leads, &gateway, &upstream).await {
+        Ok(broker) => broker,
+        Err(error) => {
+            gateway.metrics.upstream_error(error.kind);
+            warn!(peer = %address, %error, cause = %error.source, "closing: no broker");
+            return;
+        }
+    };
+    if let Err(error) = client.set_nodelay(true) {
+        debug!(peer = %address, %error, "cannot set TCP_NODELAY");
+    }
+    let ended = connection::serve(gateway, peer, client.into_split(), broker.into_split()).await;
+    match ended {
+        Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
+        Err(error) => connection::log_end(&counted.0, address, &error),
+    }
+}
+
+async fn dial(
+    leads: Leads,
+    gateway: &Gateway,
+    upstream: &TcpUpstream,
+) -> Result<TcpStream, DialError> {
+    let known = match leads {
+        Leads::Bootstrap => None,
+        Leads::Port(port) => gateway.cluster.addresses.broker(port),
+    };
+    match known {
+        Some(address) => upstream.dial(&address).await,
+        None => upstream.dial_bootstrap().await,
+    }
+}

@@ -1,0 +1,533 @@
+//! One Produce request: judged partition by partition, waited for where schemas are missing, counted, logged, planned.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use tokio::{task::JoinSet, time::timeout_at};
+
+use super::{
+    budget::Holding,
+    gateway::Gateway,
+    peer::Peer,
+    sequence_guard::{GapTicket, SequencedBatch},
+};
+use crate::{
+    limits::{KIB, MAX_PENDING_LOOKUPS},
+    metrics::{BatchVerdict, RecordVerdict, TopicMetrics},
+    reason::Reason,
+    record::{self, Allowance, ProducerSequence},
+    rejection_log::RejectedBatch,
+    validate::{
+        judge::{MemorySpent, Resolved, Workspace},
+        plan::{At, Cleared, Plan, Planner},
+        policy::{Action, Mode, SequenceGuard, TopicPolicy},
+        verdict::{BatchFault, PartitionVerdict},
+    },
+    wire::{
+        ErrorCode, TopicKey, WireError, produce::ProduceRequest, refuse::AnswerShape,
+        request::ProduceFrame,
+    },
+};
+
+/// Topics whose policy and counters one connection remembers.
+const MAX_TOPICS: usize = 1_024;
+/// Decompression buffers above this are given back after each request.
+const KEPT_SCRATCH_BYTES: usize = 16 * KIB;
+/// Batches above this let other connections run before the next one is walked.
+const YIELD_BYTES: usize = 64 * KIB;
+
+/// What a Produce request comes to.
+#[derive(Debug)]
+pub struct Judged {
+    /// The bytes for the broker.
+    pub cleared: Cleared<Vec<Bytes>>,
+    /// What to add to the broker's answer; `None` where nothing is refused.
+    pub answer: Option<PendingAnswer>,
+    /// Whether anything is left for the broker.
+    pub forwarded: usize,
+    /// Acknowledgements that the producer asked for; with 0 there is no answer.
+    pub acks: i16,
+}
+
+/// The part of an answer that waits for the broker's.
+#[derive(Debug)]
+pub struct PendingAnswer {
+    /// Every partition of the request, with the refusals.
+    pub shape: AnswerShape,
+    /// Gaps that count once the producer has been told.
+    pub tickets: Vec<GapTicket>,
+}
+
+/// What a connection knows of a topic that it produces to.
+#[derive(Debug)]
+struct Topic {
+    name: Box<str>,
+    policy: Arc<TopicPolicy>,
+    metrics: Arc<TopicMetrics>,
+}
+
+/// One partition of the request at hand.
+#[derive(Debug)]
+struct Case<'a> {
+    at: At,
+    key: TopicKey<'a>,
+    topic: Arc<Topic>,
+    partition: i32,
+    record_set: &'a [u8],
+    sequence: Option<ProducerSequence>,
+}
+
+/// Judges the Produce requests of one connection.
+#[derive(Debug)]
+pub struct ProduceGate {
+    gateway: Arc<Gateway>,
+    peer: Arc<Peer>,
+    workspace: Workspace,
+    holding: Holding,
+    topics: HashMap<Box<str>, Arc<Topic>>,
+}
+
+/// The request at hand and what was decided of it so far.
+struct Desk<'a> {
+    request: &'a ProduceRequest<'a>,
+    planner: Planner<'a>,
+    tickets: Vec<GapTicket>,
+}
+
+impl ProduceGate {
+    /// A gate for the connection of `peer`; what decompression takes is charged to `holding`.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, peer: Arc<Peer>, holding: Holding) -> Self {
+        Self { gateway, peer, workspace: Workspace::default(), holding, topics: HashMap::new() }
+    }
+
+    /// Judges a request that arrived at `arrived`. Waits for schemas within the look-up deadline, and for memory.
+    ///
+    /// # Errors
+    /// [`WireError`] when the frame is no Produce request.
+    ///
+    /// # Cancel safety
+    /// None: a request is judged to its end or its connection is closed.
+    pub async fn judge(
+        &mut self,
+        frame: &ProduceFrame,
+        arrived: Instant,
+    ) -> Result<Judged, WireError> {
+        let request = ProduceRequest::parse(frame.frame())?;
+        let planner = Planner::new(&request);
+        let mut desk = Desk { request: &request, planner, tickets: Vec::new() };
+        self.refuse_duplicates(&mut desk);
+        let open = self.first_look(&mut desk).await;
+        if !open.is_empty() {
+            self.second_look(&mut desk, open, arrived).await;
+        }
+        self.holding.shrink_to(0);
+        if self.workspace.scratch.held_bytes() > KEPT_SCRATCH_BYTES {
+            self.workspace.scratch.shrink();
+        }
+        let Desk { planner, tickets, .. } = desk;
+        let Plan { cleared, shape, forwarded } = planner.finish(frame.frame().bytes());
+        let answer = shape.map(|shape| PendingAnswer { shape, tickets });
+        Ok(Judged { cleared, answer, forwarded, acks: request.acks })
+    }
+
+    /// A partition that is named twice is refused in every place: which of them counts differs by broker.
+    fn refuse_duplicates(&mut self, desk: &mut Desk<'_>) {
+        if places(desk.request).nth(1).is_none() {
+            return;
+        }
+        let mut seen = HashSet::new();
+        let mut twice = HashSet::new();
+        for (_, key, partition) in places(desk.request) {
+            if !seen.insert((key, partition)) {
+                twice.insert((key, partition));
+            }
+        }
+        if twice.is_empty() {
+            return;
+        }
+        let doubled = places(desk.request).filter(|(_, key, at)| twice.contains(&(*key, *at)));
+        for (at, key, partition) in doubled {
+            if self.topic(key).is_some_and(|topic| topic.policy.mode != Mode::Enforce) {
+                continue;
+            }
+            let reason = Reason::DuplicatePartition;
+            let detail = "the request names the partition more than once".to_owned();
+            let fault = BatchFault { reason, code: reason.error_code(), detail };
+            self.refuse(desk, at, key, partition, &fault);
+        }
+    }
+
+    /// Decides what can be decided without waiting for schemas, and returns the rest.
+    async fn first_look<'a>(&mut self, desk: &mut Desk<'a>) -> Vec<(Case<'a>, PartitionVerdict)> {
+        let mut open = Vec::new();
+        let nothing = Resolved::new();
+        let request = desk.request;
+        for (at, key, partition) in places(request) {
+            if desk.planner.is_decided(at) {
+                continue;
+            }
+            let Some(case) = self.admit(desk, at, key, partition) else { continue };
+            let Some(verdict) = self.walk(&case, &nothing).await else {
+                desk.planner.unjudged(at, &case.topic.policy);
+                case.topic.metrics.records(RecordVerdict::Unjudged, None, 1);
+                case.topic.metrics.batch(BatchVerdict::Observed);
+                continue;
+            };
+            match case.topic.policy.mode {
+                Mode::Enforce if !verdict.is_settled() => open.push((case, verdict)),
+                _ => self.settle(desk, &case, &verdict),
+            }
+        }
+        open
+    }
+
+    /// Waits for the schemas of `open`, and decides with what has come by the deadline.
+    async fn second_look<'a>(
+        &mut self,
+        desk: &mut Desk<'a>,
+        open: Vec<(Case<'a>, PartitionVerdict)>,
+        arrived: Instant,
+    ) {
+        let references = open.iter().flat_map(|(_, verdict)| verdict.unknown());
+        let references: HashSet<_> = references.take(MAX_PENDING_LOOKUPS).cloned().collect();
+        let deadline = arrived + self.gateway.times.lookup_deadline;
+        let mut lookups = JoinSet::new();
+        for reference in references {
+            let schemas = Arc::clone(self.gateway.judge.schemas());
+            lookups.spawn(async move {
+                let resolution = schemas.resolve(&reference).await;
+                (reference, resolution)
+            });
+        }
+        let mut resolved = Resolved::new();
+        while let Ok(Some(joined)) = timeout_at(deadline.into(), lookups.join_next()).await {
+            resolved.extend(joined);
+        }
+        for (case, _) in open {
+            if let Some(verdict) = self.walk(&case, &resolved).await {
+                self.settle(desk, &case, &verdict);
+            }
+        }
+    }
+
+    /// Lets a partition in to be walked, unless it is decided by where it is.
+    fn admit<'a>(
+        &mut self,
+        desk: &mut Desk<'a>,
+        at: At,
+        key: TopicKey<'a>,
+        partition: i32,
+    ) -> Option<Case<'a>> {
+        let Some(topic) = self.topic(key) else {
+            let reason = Reason::UnknownTopicId;
+            let detail = "no Metadata answer has named this topic id yet".to_owned();
+            let fault = BatchFault { reason, code: reason.error_code(), detail };
+            self.refuse(desk, at, key, partition, &fault);
+            return None;
+        };
+        if desk.planner.unread(at, &topic.policy) {
+            topic.metrics.batch(BatchVerdict::Off);
+            return None;
+        }
+        let record_set = desk.request.record_set(at.topic, at.partition).unwrap_or_default();
+        let sequence = record::peek_sequence(record_set);
+        let case = Case { at, key, topic, partition, record_set, sequence };
+        match self.turned_away(desk.request, &case) {
+            Some(fault) => {
+                self.refuse_case(desk, &case, &fault);
+                None
+            }
+            None => Some(case),
+        }
+    }
+
+    /// What is refused before its records are looked at.
+    fn turned_away(&self, request: &ProduceRequest<'_>, case: &Case<'_>) -> Option<BatchFault> {
+        if case.topic.policy.mode != Mode::Enforce {
+            return None;
+        }
+        if request.version < 3 {
+            let reason = Reason::UnsupportedFormat;
+            let code = ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT;
+            let detail = format!("Produce v{} has no record headers", request.version);
+            return Some(BatchFault { reason, code, detail });
+        }
+        let batch = self.guarded(case)?;
+        let blocked = self.gateway.guard.blocks(&batch, Instant::now());
+        blocked.then(|| {
+            let reason = Reason::SequenceGap;
+            let detail = "an earlier batch of this producer was refused and has not come again";
+            BatchFault { reason, code: reason.error_code(), detail: detail.to_owned() }
+        })
+    }
+
+    /// The batch as the guard sees it, if it is sequenced and the topic's rule asks for the guard.
+    fn guarded<'s>(&'s self, case: &Case<'s>) -> Option<SequencedBatch<'s>> {
+        let on = case.topic.policy.sequence_guard == SequenceGuard::On
+            && case.topic.policy.mode == Mode::Enforce;
+        let sequence = case.sequence.filter(|_| on)?;
+        Some(self.sequenced(case.key, case.partition, sequence))
+    }
+
+    fn sequenced<'s>(
+        &'s self,
+        topic: TopicKey<'s>,
+        partition: i32,
+        sequence: ProducerSequence,
+    ) -> SequencedBatch<'s> {
+        SequencedBatch {
+            identity: &self.peer.identity,
+            topic,
+            partition,
+            producer_id: sequence.producer_id,
+            epoch: sequence.producer_epoch,
+            base_sequence: sequence.base_sequence,
+            records: sequence.record_count,
+        }
+    }
+
+    /// Walks a batch, waiting for memory where the rule enforces. `None`: it could not be judged, and waits for nothing.
+    async fn walk(&mut self, case: &Case<'_>, resolved: &Resolved) -> Option<PartitionVerdict> {
+        let policy = Arc::clone(&case.topic.policy);
+        loop {
+            let started = Instant::now();
+            let used = self.workspace.scratch.held_bytes();
+            let mut grant = Grant { holding: &mut self.holding, used };
+            let judge = &self.gateway.judge;
+            let walked =
+                judge.walk(case.record_set, &policy, resolved, &mut self.workspace, &mut grant);
+            self.gateway.metrics.validation(started.elapsed());
+            match walked {
+                Ok(verdict) => {
+                    self.holding.progress();
+                    if case.record_set.len() > YIELD_BYTES {
+                        tokio::task::yield_now().await;
+                    }
+                    return Some(verdict);
+                }
+                Err(MemorySpent { .. }) if policy.mode == Mode::Observe => return None,
+                Err(MemorySpent { needed }) => {
+                    self.workspace.scratch.shrink();
+                    let more = self.holding.held().saturating_add(needed);
+                    self.holding.cover(more).await;
+                }
+            }
+        }
+    }
+
+    /// Decides a partition by its verdict; counts, logs and guards.
+    fn settle(&self, desk: &mut Desk<'_>, case: &Case<'_>, verdict: &PartitionVerdict) {
+        let topic = &case.topic;
+        match desk.planner.judged(case.at, &topic.policy, verdict) {
+            Action::Forward => {
+                count_forwarded(topic, verdict);
+                self.log(desk.request, case, verdict);
+                if let Some(batch) = self.guarded(case) {
+                    self.gateway.guard.forwarded(&batch, Instant::now());
+                }
+                if topic.policy.mode == Mode::Observe {
+                    let schemas = self.gateway.judge.schemas();
+                    verdict.unknown().iter().for_each(|reference| schemas.prefetch(reference));
+                }
+            }
+            Action::Refuse(_) => {
+                count_refused(topic, verdict);
+                self.log(desk.request, case, verdict);
+                self.withhold(desk, case);
+            }
+        }
+    }
+
+    fn refuse_case(&self, desk: &mut Desk<'_>, case: &Case<'_>, fault: &BatchFault) {
+        if fault.reason != Reason::SequenceGap {
+            self.withhold(desk, case);
+        }
+        desk.planner.refuse(case.at, fault);
+        self.count_fault(desk.request, &case.topic, case.partition, fault);
+    }
+
+    /// Refuses a partition whose policy does not matter or cannot be known.
+    fn refuse(
+        &mut self,
+        desk: &mut Desk<'_>,
+        at: At,
+        key: TopicKey<'_>,
+        partition: i32,
+        fault: &BatchFault,
+    ) {
+        desk.planner.refuse(at, fault);
+        let record_set = desk.request.record_set(at.topic, at.partition).unwrap_or_default();
+        if let Some(sequence) = record::peek_sequence(record_set) {
+            let batch = self.sequenced(key, partition, sequence);
+            self.open_gap(desk.request.acks, &mut desk.tickets, &batch);
+        }
+        if let Some(topic) = self.topic(key) {
+            self.count_fault(desk.request, &topic, partition, fault);
+        } else {
+            let other = self.gateway.metrics.topic("");
+            other.records(RecordVerdict::Rejected, Some(fault.reason), 1);
+            other.batch(BatchVerdict::Refused);
+        }
+    }
+
+    fn count_fault(
+        &self,
+        request: &ProduceRequest<'_>,
+        topic: &Topic,
+        partition: i32,
+        fault: &BatchFault,
+    ) {
+        topic.metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
+        topic.metrics.batch(BatchVerdict::Refused);
+        let message = fault.message();
+        self.log_line(request, topic, partition, fault.reason, &message);
+    }
+
+    /// Opens the gap that a withheld batch leaves, unless nobody will be told of it.
+    fn withhold(&self, desk: &mut Desk<'_>, case: &Case<'_>) {
+        if let Some(batch) = self.guarded(case) {
+            self.open_gap(desk.request.acks, &mut desk.tickets, &batch);
+        }
+    }
+
+    fn open_gap(&self, acks: i16, tickets: &mut Vec<GapTicket>, batch: &SequencedBatch<'_>) {
+        if acks != 0 && !self.peer.is_gone() {
+            tickets.push(self.gateway.guard.withheld(batch, Instant::now()));
+        }
+    }
+
+    fn topic(&mut self, key: TopicKey<'_>) -> Option<Arc<Topic>> {
+        match key {
+            TopicKey::Name(name) => Some(self.topic_named(name)),
+            TopicKey::Id(id) => {
+                let name = self.gateway.cluster.topics.name(id)?;
+                Some(self.topic_named(&name))
+            }
+        }
+    }
+
+    fn topic_named(&mut self, name: &str) -> Arc<Topic> {
+        if let Some(topic) = self.topics.get(name) {
+            return Arc::clone(topic);
+        }
+        if self.topics.len() >= MAX_TOPICS {
+            self.topics.clear();
+        }
+        let topic = Arc::new(Topic {
+            name: name.into(),
+            policy: self.gateway.policy.for_topic(name),
+            metrics: self.gateway.metrics.topic(name),
+        });
+        self.topics.insert(name.into(), Arc::clone(&topic));
+        topic
+    }
+
+    fn log(&self, request: &ProduceRequest<'_>, case: &Case<'_>, verdict: &PartitionVerdict) {
+        let (reason, message) = if let Some(fault) = verdict.fault() {
+            (fault.reason, fault.message())
+        } else if let Some(record) = verdict.rejected().first() {
+            (record.rejection.reason, record.message())
+        } else if let Some((batch_index, detail)) = verdict.unknown_detail() {
+            let reason = Reason::RegistryUnavailable;
+            (reason, format!("{}: record {batch_index}: {detail}", reason.label()))
+        } else {
+            return;
+        };
+        self.log_line(request, &case.topic, case.partition, reason, &message);
+    }
+
+    fn log_line(
+        &self,
+        request: &ProduceRequest<'_>,
+        topic: &Topic,
+        partition: i32,
+        reason: Reason,
+        message: &str,
+    ) {
+        self.gateway.rejections.rejected(&RejectedBatch {
+            topic: &topic.name,
+            partition,
+            client_id: request.client_id.map(str::as_bytes),
+            peer: self.peer.address,
+            reason,
+            message,
+            mode: topic.policy.mode,
+        });
+    }
+}
+
+/// Every partition of a request: its place, its topic, its index.
+fn places<'a>(
+    request: &'a ProduceRequest<'a>,
+) -> impl Iterator<Item = (At, TopicKey<'a>, i32)> + 'a {
+    request.topics.iter().enumerate().flat_map(|(topic, produced)| {
+        produced
+            .partitions
+            .iter()
+            .enumerate()
+            .map(move |(partition, data)| (At { topic, partition }, produced.topic, data.index))
+    })
+}
+
+fn count_refused(topic: &Topic, verdict: &PartitionVerdict) {
+    let metrics = &topic.metrics;
+    metrics.batch(BatchVerdict::Refused);
+    if let Some(fault) = verdict.fault() {
+        metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
+        return;
+    }
+    let mut named = 0;
+    for (reason, count) in verdict.rejected_by_reason() {
+        metrics.records(RecordVerdict::Rejected, Some(reason), count);
+        named += count;
+    }
+    if named == 0 {
+        named = verdict.unknown_records();
+        metrics.records(RecordVerdict::Rejected, Some(Reason::RegistryUnavailable), named);
+    }
+    metrics.records(RecordVerdict::Withheld, None, verdict.records().saturating_sub(named));
+}
+
+fn count_forwarded(topic: &Topic, verdict: &PartitionVerdict) {
+    let metrics = &topic.metrics;
+    if let Some(fault) = verdict.fault() {
+        metrics.records(RecordVerdict::Observed, Some(fault.reason), 1);
+        metrics.batch(BatchVerdict::Observed);
+        return;
+    }
+    let unknown = verdict.unknown_records();
+    let mut accepted = verdict.records().saturating_sub(unknown);
+    for (reason, count) in verdict.rejected_by_reason() {
+        metrics.records(RecordVerdict::Observed, Some(reason), count);
+        accepted = accepted.saturating_sub(count);
+    }
+    if unknown > 0 {
+        metrics.records(RecordVerdict::Unjudged, Some(Reason::RegistryUnavailable), unknown);
+    }
+    metrics.records(RecordVerdict::Accepted, None, accepted);
+    let observed = verdict.rejected_records() > 0 || unknown > 0;
+    metrics.batch(if observed { BatchVerdict::Observed } else { BatchVerdict::Forwarded });
+}
+
+/// Memory for one walk: first what the connection holds already, then what the process has left.
+struct Grant<'h> {
+    holding: &'h mut Holding,
+    used: usize,
+}
+
+impl Allowance for Grant<'_> {
+    fn try_grow(&mut self, additional_bytes: usize) -> bool {
+        let used = self.used.saturating_add(additional_bytes);
+        let missing = used.saturating_sub(self.holding.held());
+        let granted = missing == 0 || self.holding.try_grow(missing);
+        if granted {
+            self.used = used;
+        }
+        granted
+    }
+}

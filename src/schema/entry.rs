@@ -1,0 +1,157 @@
+//! What the cache remembers about one reference, and until when. Pure: time comes in as an argument.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{CacheSettings, Fetched, Lifetime, SchemaRef, SourceError};
+
+/// A schema that the cache keeps. `None` as a time means "never".
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) fetched: Arc<Fetched>,
+    /// When its source last vouched for it.
+    confirmed: Instant,
+    /// From when on it is out of date.
+    stale: Option<Instant>,
+    /// From when on its source is asked again: that, or later if asking has just failed.
+    due: Option<Instant>,
+    /// Until when it serves.
+    end: Option<Instant>,
+}
+
+impl Kept {
+    /// A schema that its source has just given or confirmed.
+    pub(super) fn new(fetched: Arc<Fetched>, now: Instant, settings: &CacheSettings) -> Self {
+        let lifetime = match fetched.lifetime {
+            Lifetime::Configured => Some(settings.document_ttl),
+            Lifetime::For(age) => Some(age.clamp(MIN_LIFETIME, MAX_LIFETIME)),
+            Lifetime::Forever => None,
+        };
+        let stale = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        let end = stale.and_then(|stale| stale.checked_add(settings.stale_ttl));
+        Self { fetched, confirmed: now, stale, due: stale, end }
+    }
+
+    /// The same after asking again has failed: it serves no longer than before, and is asked for again after `pause`.
+    pub(super) fn after_failure(&self, now: Instant, pause: Duration) -> Self {
+        Self { fetched: Arc::clone(&self.fetched), due: now.checked_add(pause), ..*self }
+    }
+
+    /// Whether it may be used.
+    pub(super) fn serves(&self, now: Instant) -> bool {
+        self.end.is_none_or(|end| now < end)
+    }
+
+    /// Whether its source should be asked again.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    fn state(&self, now: Instant) -> EntryState {
+        match self.stale {
+            None => EntryState::Immutable,
+            Some(stale) if now < stale => EntryState::Fresh,
+            Some(_) => EntryState::Stale,
+        }
+    }
+}
+
+/// A look-up without a schema that the cache remembers.
+#[derive(Debug)]
+pub(super) struct Missed {
+    pub(super) error: SourceError,
+    since: Instant,
+    end: Option<Instant>,
+}
+
+impl Missed {
+    /// What a source has just answered.
+    pub(super) fn new(error: SourceError, now: Instant, settings: &CacheSettings) -> Self {
+        let lifetime = match error {
+            SourceError::Unavailable { .. } => settings.unavailable_ttl,
+            _ => settings.negative_ttl,
+        };
+        Self { error, since: now, end: now.checked_add(lifetime) }
+    }
+
+    /// Whether it is still believed.
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        self.end.is_none_or(|end| now < end)
+    }
+}
+
+/// What the status page says about one reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// The reference, fit to be shown.
+    pub reference: String,
+    /// Time since its source last answered.
+    pub age: Duration,
+    /// What is known.
+    pub state: EntryState,
+    /// Who was asked: an origin, or the base URL of a registry.
+    pub source: String,
+}
+
+impl CacheEntry {
+    pub(super) fn kept(reference: &SchemaRef, kept: &Kept, now: Instant) -> Self {
+        Self::new(reference, kept.confirmed, kept.state(now), now)
+    }
+
+    pub(super) fn missed(reference: &SchemaRef, missed: &Missed, now: Instant) -> Self {
+        let state = match missed.error {
+            SourceError::Invalid { .. } => EntryState::Invalid,
+            SourceError::NotAllowed { .. } => EntryState::NotAllowed,
+            SourceError::NotFound { .. } => EntryState::NotFound,
+            SourceError::Unavailable { .. } => EntryState::Unavailable,
+        };
+        Self::new(reference, missed.since, state, now)
+    }
+
+    fn new(reference: &SchemaRef, since: Instant, state: EntryState, now: Instant) -> Self {
+        let age = now.saturating_duration_since(since);
+        Self { reference: reference.shown(), age, state, source: reference.source() }
+    }
+}
+
+/// What the cache knows about one reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryState {
+    /// A document that its source has lately vouched for.
+    Fresh,
+    /// A schema that never changes.
+    Immutable,
+    /// What is there is no schema that can be used.
+    Invalid,
+    /// It leads to an origin that is not allowed.
+    NotAllowed,
+    /// There is none.
+    NotFound,
+    /// A document that is out of date and still serves.
+    Stale,
+    /// Nobody answered.
+    Unavailable,
+}
+
+impl EntryState {
+    /// The word that stands for the state on pages.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Immutable => "immutable",
+            Self::Invalid => "invalid",
+            Self::NotAllowed => "not_allowed",
+            Self::NotFound => "not_found",
+            Self::Stale => "stale",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Shortest time between two questions about a document, whatever its server says: traffic must not become requests.
+const MIN_LIFETIME: Duration = Duration::from_secs(1);
+/// Longest time without asking, whatever its server says: a wrong document must not stay until the next restart.
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,413 @@
+//! Schemas over HTTP: by id from a registry, by URL from any server. Bounds what all look-ups together may hold, and
+//! compiles off the threads that serve sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::{
+    Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistrySettings, Schema,
+    SchemaRef, SchemaSource, SourceError,
+    confluent::Registry,
+    document::{self, Answered},
+    fetch::{Fetcher, not_allowed},
+};
+use crate::limits::SchemaLimits;
+
+/// Asks registries and other HTTP servers, those of the allowed origins only.
+pub struct HttpSource {
+    fetcher: Fetcher,
+    limits: SchemaLimits,
+    compile: Compile,
+    slots: Slots,
+    lookup_timeout: Duration,
+}
+
+/// The right to be under way, held until compiling has ended, also where nobody waits for it any more.
+type Slot = Arc<[OwnedSemaphorePermit; 2]>;
+
+/// One slot for each look-up under way, whose requests come one after the other. One origin gets at most half of them,
+/// so that a server that hangs does not hold up the look-ups at the others.
+struct Slots {
+    origins: Origins,
+    all: Arc<Semaphore>,
+    by_origin: Vec<Arc<Semaphore>>,
+}
+
+impl Slots {
+    fn new(settings: &RegistrySettings) -> Self {
+        let origins = Origins::new(settings);
+        let all = settings.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS);
+        let share = if origins.count() > 1 { all.div_ceil(2) } else { all };
+        let by_origin = (0..origins.count()).map(|_| Arc::new(Semaphore::new(share))).collect();
+        Self { origins, all: Arc::new(Semaphore::new(all)), by_origin }
+    }
+
+    /// Waits for a slot for a look-up that starts at `url`.
+    async fn take(&self, url: &Url) -> Result<Slot, SourceError> {
+        let of_origin = self.origins.position(url).and_then(|at| self.by_origin.get(at));
+        let of_origin = of_origin.ok_or_else(|| not_allowed(url))?;
+        let closed = |_| SourceError::unavailable("shutting down");
+        let of_origin = Arc::clone(of_origin).acquire_owned().await.map_err(closed)?;
+        let of_all = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
+        Ok(Arc::new([of_origin, of_all]))
+    }
+}
+
+/// The HTTP client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("HTTP client for schemas cannot be set up")]
+pub struct HttpSourceError {
+    source: reqwest::Error,
+}
+
+impl HttpSource {
+    /// Takes origins, time and number of requests from the configuration. The process must have installed its rustls
+    /// provider before.
+    ///
+    /// # Errors
+    /// [`HttpSourceError`] when the system's certificates cannot be read.
+    pub fn new(settings: &RegistrySettings, limits: SchemaLimits) -> Result<Self, HttpSourceError> {
+        let compile = move |documents: &Documents| Schema::compile(documents, &limits);
+        Self::with_compile(settings, limits, Arc::new(compile))
+    }
+
+    /// The same with another way to make a schema of documents.
+    ///
+    /// # Errors
+    /// [`HttpSourceError`] when the system's certificates cannot be read.
+    pub fn with_compile(
+        settings: &RegistrySettings,
+        limits: SchemaLimits,
+        compile: Compile,
+    ) -> Result<Self, HttpSourceError> {
+        let body =
+            limits.max_schema_bytes.saturating_mul(MAX_ESCAPING).saturating_add(MAX_WRAPPING);
+        let fetcher = Fetcher::new(settings, body).map_err(|source| HttpSourceError { source })?;
+        Ok(Self {
+            fetcher,
+            limits,
+            compile,
+            slots: Slots::new(settings),
+            lookup_timeout: settings.request_timeout.saturating_mul(MAX_LOOKUP_TIMEOUTS),
+        })
+    }
+
+    async fn look_up(
+        &self,
+        reference: &SchemaRef,
+        previous: Option<&Fetched>,
+    ) -> Result<Arc<Fetched>, SourceError> {
+        let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Id { registry: base, .. }) =
+            reference;
+        let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
+        let slot = self.slots.take(&url).await?;
+        let SchemaRef::Id { id, .. } = reference else {
+            return self.document(reference, &url, previous, slot).await;
+        };
+        let registry = Registry::new(&self.fetcher, &self.limits, base);
+        let documents = registry.schema(*id).await?;
+        let schema = self.compile(reference, documents, slot).await?;
+        Ok(Arc::new(Fetched::immutable(schema)))
+    }
+
+    async fn document(
+        &self,
+        reference: &SchemaRef,
+        url: &Url,
+        previous: Option<&Fetched>,
+        slot: Slot,
+    ) -> Result<Arc<Fetched>, SourceError> {
+        let known = previous.and_then(|previous| previous.validators.as_ref());
+        match (document::ask(&self.fetcher, &self.limits, url, known).await?, previous) {
+            (Answered::Documents(documents, lifetime, validators), _) => {
+                let schema = self.compile(reference, documents, slot).await?;
+                Ok(Arc::new(Fetched { schema, lifetime, validators }))
+            }
+            (Answered::NotModified(lifetime), Some(previous)) => {
+                Ok(Arc::new(still_valid(previous, lifetime)))
+            }
+            (Answered::NotModified(_), None) => {
+                Err(SourceError::unavailable("answered that nothing was modified"))
+            }
+        }
+    }
+
+    /// Compiles on a thread that may block. A compiler that panics has found a schema that cannot be used.
+    async fn compile(
+        &self,
+        reference: &SchemaRef,
+        documents: Documents,
+        slot: Slot,
+    ) -> Result<Arc<Schema>, SourceError> {
+        let compile = Arc::clone(&self.compile);
+        let compiled = tokio::task::spawn_blocking(move || {
+            let _held = slot;
+            compile(&documents)
+        });
+        let what = match compiled.await {
+            Ok(Ok(schema)) => return Ok(Arc::new(schema)),
+            Ok(Err(fault)) => fault.detail,
+            Err(error) if error.is_panic() => "it cannot be compiled".to_owned(),
+            Err(_) => return Err(SourceError::unavailable("shutting down")),
+        };
+        Err(SourceError::invalid(format!("{}: {what}", reference.shown())))
+    }
+}
+
+impl SchemaSource for HttpSource {
+    fn find<'a>(&'a self, reference: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a> {
+        Box::pin(async move {
+            let lookup = self.look_up(reference, previous);
+            tokio::time::timeout(self.lookup_timeout, lookup).await.unwrap_or_else(|_| {
+                let (shown, within) = (reference.shown(), self.lookup_timeout);
+                Err(SourceError::unavailable(format!("{shown}: not looked up within {within:?}")))
+            })
+        })
+    }
+}
+
+/// What was known stays, for as long as the server now says. A server that says nothing this time stands by what it said.
+fn still_valid(previous: &Fetched, lifetime: Lifetime) -> Fetched {
+    let lifetime = match lifetime {
+        Lifetime::Configured => previous.lifetime,
+        said => said,
+    };
+    Fetched { lifetime, ..previous.clone() }
+}
+
+/// How many times longer a document may be inside JSON.
+const MAX_ESCAPING: usize = 3;
+/// What a registry may add around a document, its list of references included.
+const MAX_WRAPPING: usize = 64 * crate::limits::KIB;
+/// How many times longer than one request a whole look-up may take: queueing, redirects, references, compiling.
+const MAX_LOOKUP_TIMEOUTS: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{
+        RequestOutcome,
+        testing::{Reply, Server, reference, settings, source, target},
+    };
+
+    type Answer = fn(&str) -> Reply;
+
+    fn outcome(answer: &Result<Arc<Fetched>, SourceError>) -> &'static str {
+        RequestOutcome::of(answer, None).label()
+    }
+
+    async fn ask(url: &str, header: &str) -> Result<Arc<Fetched>, SourceError> {
+        let settings = settings(url);
+        source(&settings).0.find(&reference(&settings, header), None).await
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_its_outcome() {
+        for (row, (header, answer, expected)) in ANSWERS.iter().enumerate() {
+            let server = Server::start(answer).await;
+            let answer = ask(&server.url, header).await;
+            assert_eq!(outcome(&answer), *expected, "row {row}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_unavailable() {
+        let table: &[Answer] = &[
+            |_| Reply::Hang(Vec::new()),
+            |_| Reply::Hang(b"HTTP/1.1 200 OK\r\n".to_vec()),
+            |_| Reply::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nx".to_vec()),
+        ];
+        for answer in table {
+            let server = Server::start(answer).await;
+            let mut settings = settings(&server.url);
+            settings.request_timeout = Duration::from_millis(100);
+            let found = source(&settings).0.find(&reference(&settings, "a"), None).await;
+            assert_eq!(outcome(&found), "unavailable", "{found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_without_a_server_is_unavailable() {
+        let url = Server::start(|_| Reply::ok("")).await.url.clone();
+        tokio::task::yield_now().await;
+        let answer = ask(&url, "a?token=hidden").await;
+        assert_eq!(outcome(&answer), "unavailable");
+        assert!(!answer.unwrap_err().to_string().contains("hidden"));
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_within_the_allowed_origins_only() {
+        let other = Server::start(|_| Reply::ok("other")).await;
+        let (allowed, port) = (other.url.clone(), other.url.rsplit(':').next().unwrap().to_owned());
+        let home = Server::start(move |head| match target(head) {
+            "/evil" => Reply::redirect(&allowed),
+            "/user" => Reply::redirect(&allowed.replace("//", "//me:pw@")),
+            "/scheme" => Reply::redirect("//localhost/x"),
+            "/file" => Reply::redirect("file:///etc/passwd"),
+            "/decimal" => Reply::redirect(&format!("http://2130706433:{port}/")),
+            "/loop" => Reply::redirect("/loop"),
+            "/five" => Reply::redirect("/four"),
+            "/four" => Reply::redirect("three"),
+            "/three" => Reply::redirect("?two"),
+            "/three?two" => Reply::redirect("/one#x"),
+            "/one" => Reply::redirect("/schema"),
+            _ => Reply::ok("x"),
+        })
+        .await;
+        for (path, expected) in [
+            ("/five", "found"),
+            ("/loop", "unavailable"),
+            ("/evil", "not_allowed"),
+            ("/user", "not_allowed"),
+            ("/scheme", "not_allowed"),
+            ("/file", "not_allowed"),
+            ("/decimal", "not_allowed"),
+        ] {
+            let answer = ask(&home.url, path).await;
+            assert_eq!(outcome(&answer), expected, "{path}: {answer:?}");
+        }
+        assert!(other.heads().is_empty());
+        assert_eq!(home.targets().iter().filter(|target| *target == "/loop").count(), 6);
+
+        let mut settings = settings(&home.url);
+        settings.allow.push(Url::parse(&other.url).unwrap());
+        let (source, _) = source(&settings);
+        for (path, expected) in
+            [("/evil", "found"), ("/decimal", "found"), ("/user", "not_allowed")]
+        {
+            let answer = source.find(&reference(&settings, path), None).await;
+            assert_eq!(outcome(&answer), expected, "{path}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reference_made_elsewhere_is_checked_too() {
+        let other = Server::start(|_| Reply::ok("{}")).await;
+        let (source, _) = source(&settings("http://registry"));
+        let id =
+            SchemaRef::Id { registry: other.url.as_str().into(), id: crate::schema::SchemaId(1) };
+        let document = SchemaRef::Document(DocumentUrl(other.url.as_str().into()));
+        for reference in [id, document] {
+            assert_eq!(outcome(&source.find(&reference, None).await), "not_allowed");
+        }
+        assert!(other.heads().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_secret_and_nothing_unexpected_is_sent() {
+        let server = Server::start(|_| Reply::ok("x")).await;
+        let url = server.url.replace("//", "//user:secret@");
+        assert!(ask(&url, "a?b=c").await.is_ok());
+        let head = server.heads().concat().to_lowercase();
+        let mut lines: Vec<&str> = head.lines().filter_map(|line| line.split(':').next()).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["", "accept", "get /a?b=c http/1.1", "host", "user-agent"], "{head}");
+    }
+
+    #[tokio::test]
+    async fn a_document_is_asked_for_again_with_what_its_server_gave() {
+        let server = Server::start(|head| {
+            let known = head.contains("if-none-match: \"v1\"\r\n")
+                && head.contains("if-modified-since: then\r\n");
+            match (target(head), known) {
+                ("/moved", _) => Reply::redirect("/a"),
+                (_, true) => Reply::new(304, "cache-control: max-age=9\r\n", ""),
+                (_, false) => {
+                    let headers =
+                        "etag: \"v1\"\r\nlast-modified: then\r\ncache-control: max-age=7\r\n";
+                    Reply::new(200, headers, "x")
+                }
+            }
+        })
+        .await;
+        let settings = settings(&server.url);
+        let (source, compiled) = source(&settings);
+        for path in ["/a", "/moved"] {
+            let reference = reference(&settings, path);
+            let first = source.find(&reference, None).await.unwrap();
+            assert_eq!(first.lifetime, Lifetime::For(Duration::from_secs(7)));
+            let second = source.find(&reference, Some(&first)).await.unwrap();
+            assert!(Arc::ptr_eq(&first.schema, &second.schema));
+            assert_eq!(second.lifetime, Lifetime::For(Duration::from_secs(9)));
+            assert_eq!(second.validators, first.validators);
+        }
+        assert_eq!(compiled.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn look_ups_under_way_are_bounded_and_one_origin_gets_half() {
+        let mut settings = settings("http://registry");
+        settings.max_concurrent_requests = 4;
+        let only = Slots::new(&settings);
+        assert_eq!(only.by_origin[0].available_permits(), 4);
+        settings.allow.push(Url::parse("http://other").unwrap());
+        let slots = Slots::new(&settings);
+        let registry = Url::parse("http://registry/a").unwrap();
+        let held = [slots.take(&registry).await.unwrap(), slots.take(&registry).await.unwrap()];
+        let mut third = Box::pin(slots.take(&registry));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut third).await.is_err());
+        assert!(slots.take(&Url::parse("http://other/a").unwrap()).await.is_ok());
+        drop(held);
+        assert!(third.await.is_ok());
+    }
+
+    /// Header, answer of the server, outcome.
+    const ANSWERS: &[(&str, Answer, &str)] = &[
+        ("a", |_| Reply::ok("\"string\""), "found"),
+        ("a", |_| Reply::ok("\u{feff}\"string\""), "found"),
+        ("a", |_| Reply::ok(r#"{"schema": "\"string\""}"#), "found"),
+        ("a", |_| Reply::ok(r#"["null", "string"]"#), "found"),
+        ("a", |_| Reply::new(200, "content-type: text/html\r\n", "\"int\""), "found"),
+        ("a", |_| Reply::ok("fault"), "invalid"),
+        ("a", |_| Reply::ok("panic"), "invalid"),
+        ("a", |_| Reply::ok([0xff]), "invalid"),
+        ("a", |_| Reply::ok(" ".repeat(1_000)), "found"),
+        ("a", |_| Reply::ok(" ".repeat(1_001)), "invalid"),
+        ("a", |_| Reply::ok(" ".repeat(1_000_000)), "invalid"),
+        ("a", |_| Reply::ok(r#"{"schema": "x", "schemaType": "JSON"}"#), "invalid"),
+        (
+            "a",
+            |_| Reply::ok(r#"{"schema":"x","references":[{"subject":"a","version":1}]}"#),
+            "invalid",
+        ),
+        ("a", |_| Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), "invalid"),
+        ("a", |_| Reply::new(404, "", ""), "not_found"),
+        ("a", |_| Reply::new(410, "", ""), "not_found"),
+        ("a", |_| Reply::new(304, "", ""), "unavailable"),
+        ("a", |_| Reply::new(401, "", ""), "unavailable"),
+        ("a", |_| Reply::new(403, "", ""), "unavailable"),
+        ("a", |_| Reply::new(429, "", ""), "unavailable"),
+        ("a", |_| Reply::new(500, "", "\"string\""), "unavailable"),
+        ("a", |_| Reply::new(204, "", ""), "unavailable"),
+        ("a", |_| Reply::new(200, "content-encoding: gzip\r\n", "x"), "unavailable"),
+        ("a", |_| Reply::new(302, "", ""), "unavailable"),
+        ("a", |_| Reply::new(302, "location: http://[\r\n", ""), "unavailable"),
+        (
+            "a",
+            |_| Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx".to_vec()),
+            "unavailable",
+        ),
+        ("a", |_| Reply::Bytes(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()), "unavailable"),
+        ("a", |_| Reply::Bytes(Vec::new()), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": "\"string\"", "id": 7, "more": [1]}"#), "found"),
+        (
+            "1",
+            |_| Reply::ok(r#"{"schema": "x", "schemaType": "AVRO", "references": null}"#),
+            "found",
+        ),
+        ("1", |_| Reply::ok(r#"{"schema": "x", "schemaType": "PROTOBUF"}"#), "invalid"),
+        ("1", |_| Reply::ok(r#"{"schema": "fault"}"#), "invalid"),
+        ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_000))), "found"),
+        ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_001))), "invalid"),
+        ("1", |_| Reply::new(404, "", r#"{"error_code": 40403}"#), "not_found"),
+        ("1", |_| Reply::new(503, "", ""), "unavailable"),
+        ("1", |_| Reply::ok("\"string\""), "unavailable"),
+        ("1", |_| Reply::ok("<html>"), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": "#), "unavailable"),
+        ("1", |_| Reply::ok(r#"{"schema": {}}"#), "unavailable"),
+        ("1", |_| Reply::ok("[".repeat(100_000)), "invalid"),
+        ("1", |_| Reply::ok("[".repeat(10_000)), "unavailable"),
+    ];
+}

@@ -1,0 +1,108 @@
+//! Promise: a configuration is either sound and shown as it is in force, or every mistake in it is named with its place,
+//! and the exit code tells the cause.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const SOUND: &str =
+    "upstream: {bootstrap: [kafka:9092]}\nregistry: {url: 'http://registry:8081'}\n";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, text: &str) -> PathBuf {
+        let path = self.0.path().join("schemaward.yaml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+fn schemaward(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_schemaward"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn check(path: &Path, environment: &[(&str, &str)]) -> (i32, String, String) {
+    let output = schemaward(&["check", "--config", path.to_str().unwrap()], environment);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn check_shows_what_is_in_force() {
+    let folder = Folder::new();
+    let environment = [("SCHEMAWARD_LIMITS__MAX_IN_FLIGHT", "7")];
+    let (code, shown, errors) = check(&folder.file(SOUND), &environment);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(shown.starts_with("# ok\nlisten:\n  bootstrap: 127.0.0.1:9092\n"), "{shown}");
+    assert!(shown.contains("\n  max_in_flight: 7\n"), "{shown}");
+    assert!(shown.contains("\ndefault_rule:\n  mode: enforce\n"), "{shown}");
+    let again = check(&folder.file(&shown), &[]);
+    assert_eq!(again, (0, shown, String::new()), "what is shown is itself a configuration");
+}
+
+#[test]
+fn check_names_every_mistake_with_its_place() {
+    let folder = Folder::new();
+    let path = folder.file("listen:\n  broker_port: 9100-9199\nupstream: {bootstrap: [kafka]}\nregistry:\n  url: registry\n");
+    let (code, shown, errors) = check(&path, &[("SCHEMAWARD_LOG__LEVEL", "loud")]);
+    assert_eq!((code, shown.as_str()), (2, ""));
+    let path = path.display();
+    let expected = format!(
+        "{path}:2: listen.broker_port: unknown key, did you mean broker_ports\n\
+         {path}:3: upstream.bootstrap[0]: must be host:port, such as kafka-0.kafka.svc:9092, found \"kafka\"\n\
+         {path}:5: registry.url: must be an http or https URL with a host, such as http://schema-registry.svc:8081, found \"registry\"\n\
+         SCHEMAWARD_LOG__LEVEL: log.level: must be one of error, warn, info, debug, trace, found \"loud\"\n"
+    );
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn run_refuses_a_faulty_configuration_like_check() {
+    let folder = Folder::new();
+    let path = folder.file("upstream: {bootstrap: []}\nregistry: {url: 'http://registry:8081'}\n");
+    let output = schemaward(&["run", "--config", path.to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors, check(&path, &[]).2);
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_sentence() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("none.yaml");
+    let (code, _, errors) = check(&path, &[]);
+    assert_eq!(code, 2);
+    let expected = format!("{}: cannot be opened: ", path.display());
+    assert!(errors.starts_with(&expected) && errors.lines().count() == 1, "{errors}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for arguments in [&["check"][..], &["run", "--confg", "x"], &["walk"], &[]] {
+        assert_eq!(schemaward(arguments, &[]).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn version_and_help_end_with_0() {
+    let version = schemaward(&["--version"], &[]);
+    assert_eq!(version.status.code(), Some(0));
+    let expected = format!("schemaward {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
+    let help = String::from_utf8(schemaward(&["--help"], &[]).stdout).unwrap();
+    assert!(help.contains("drain.grace"), "{help}");
+}

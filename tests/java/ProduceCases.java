@@ -1,0 +1,100 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.protocol.Errors;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Sends the records that stand on its standard input, one JSON object a line, and prints what the producer saw of each.
+ *
+ * Arguments: BOOTSTRAP [SETTING=VALUE ...]. Two settings are not Kafka's: `each=true` waits for every record before the
+ * next one is sent, `commit=true` makes it one transaction (with `transactional.id`), which is aborted if anything failed.
+ */
+public final class ProduceCases {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    public static void main(String[] args) throws Exception {
+        Properties settings = new Properties();
+        settings.put("bootstrap.servers", args[0]);
+        for (int i = 1; i < args.length; i++) {
+            String[] pair = args[i].split("=", 2);
+            settings.put(pair[0], pair[1]);
+        }
+        boolean each = settings.remove("each") != null;
+        boolean commit = settings.remove("commit") != null;
+        var bytes = new ByteArraySerializer();
+        try (var producer = new KafkaProducer<byte[], byte[]>(settings, bytes, bytes)) {
+            if (commit) {
+                producer.initTransactions();
+                producer.beginTransaction();
+            }
+            boolean ok = send(producer, each);
+            if (commit && ok) {
+                producer.commitTransaction();
+            } else if (commit) {
+                producer.abortTransaction();
+            }
+        }
+    }
+
+    private static boolean send(KafkaProducer<byte[], byte[]> producer, boolean each) throws Exception {
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        boolean ok = true;
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            Future<RecordMetadata> future = producer.send(record(JSON.readTree(line)));
+            if (each) {
+                ok &= report(future);
+            } else {
+                sent.add(future);
+            }
+        }
+        producer.flush();
+        for (Future<RecordMetadata> future : sent) {
+            ok &= report(future);
+        }
+        return ok;
+    }
+
+    private static ProducerRecord<byte[], byte[]> record(JsonNode line) {
+        var record = new ProducerRecord<>(
+                line.get("topic").asText(), line.get("partition").asInt(), hex(line.get("key")), hex(line.get("value")));
+        for (JsonNode header : line.get("headers")) {
+            record.headers().add(header.get(0).asText(), hex(header.get(1)));
+        }
+        return record;
+    }
+
+    private static boolean report(Future<RecordMetadata> future) throws Exception {
+        ObjectNode outcome = JSON.createObjectNode();
+        try {
+            RecordMetadata metadata = future.get();
+            outcome.put("ok", true).put("offset", metadata.offset());
+        } catch (ExecutionException e) {
+            Throwable cause = e.getCause();
+            outcome.put("ok", false).put("error", cause.getClass().getSimpleName()).put("message", cause.getMessage());
+            if (cause instanceof ApiException) {
+                outcome.put("code", Errors.forException(cause).code());
+            }
+        }
+        System.out.println(outcome);
+        return outcome.get("ok").asBoolean();
+    }
+
+    private static byte[] hex(JsonNode text) {
+        return text.isNull() ? null : HexFormat.of().parseHex(text.asText());
+    }
+}

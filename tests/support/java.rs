@@ -1,0 +1,134 @@
+//! Java clients: the jars of Apache Kafka, fetched once, and the programs in `tests/java`, compiled once.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::case::{self, Case, Consumed, Outcome};
+use super::process::{self, Finished};
+use super::{once, require};
+
+/// The folder with the jars of Apache Kafka 4.4.0 and what they need.
+pub fn kafka_jars() -> Option<&'static PathBuf> {
+    static JARS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    require::or_skip(JARS.get_or_init(|| require::java().and_then(|()| fetch_jars())))
+}
+
+fn fetch_jars() -> Result<PathBuf, String> {
+    let pom = once::package().join("tests/java/pom.xml");
+    let inputs = fs::read_to_string(&pom).expect("tests/java/pom.xml is checked in");
+    let folder = once::made_once("kafka-4.4.0", &inputs, |folder| {
+        let mut maven = Command::new("mvn");
+        maven.args(["-q", "-B", "dependency:copy-dependencies", "-f"]).arg(&pom);
+        maven.arg(format!("-DoutputDirectory={}", folder.join("lib").display()));
+        process::run(&mut maven, "", Duration::from_secs(600)).ok().map(drop)
+    })?;
+    Ok(folder.join("lib"))
+}
+
+/// The Java clients of the tests.
+#[derive(Debug, Clone)]
+pub struct Java {
+    class_path: String,
+}
+
+impl Java {
+    /// Fetches and compiles what is not there yet.
+    pub fn get() -> Option<Self> {
+        static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+        let jars = kafka_jars()?;
+        let classes = CLASSES.get_or_init(|| {
+            compile(jars).unwrap_or_else(|e| panic!("tests/java does not compile: {e}"))
+        });
+        let class_path = format!("{}:{}/*", classes.display(), jars.display());
+        Some(Self { class_path })
+    }
+
+    /// Runs one of the programs in `tests/java` to its end.
+    pub fn run(&self, class: &str, args: &[&str], stdin: &str) -> Finished {
+        let mut java = Command::new("java");
+        java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.class_path]);
+        process::run(java.arg(class).args(args), stdin, DEADLINE)
+    }
+
+    /// Sends `cases` with the producer of kafka-clients 4.4 and returns what it saw, in order. `settings` are the
+    /// producer's (`linger.ms=1000`), its defaults otherwise: idempotent, acks=all.
+    ///
+    /// All records are handed over before the producer is flushed: with a long `linger.ms`, those of a partition share
+    /// a batch.
+    pub fn produce(&self, bootstrap: &str, settings: &[&str], cases: &[Case]) -> Vec<Outcome> {
+        let args = [&[bootstrap], settings].concat();
+        let finished = self.run("ProduceCases", &args, &case::to_lines(cases));
+        finished.json_lines().iter().map(Outcome::from_json).collect()
+    }
+
+    /// Reads `count` records of `topic` as a member of `group`; fewer if no more come for a while.
+    pub fn consume(
+        &self,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        count: usize,
+    ) -> Vec<Consumed> {
+        let count = count.to_string();
+        let finished = self.run("ConsumeAll", &["group", bootstrap, topic, group, &count], "");
+        finished.json_lines().iter().map(Consumed::from_json).collect()
+    }
+
+    /// The same as a member of a share group (KIP-932).
+    pub fn share(&self, bootstrap: &str, topic: &str, group: &str, count: usize) -> Vec<Consumed> {
+        let count = count.to_string();
+        let finished = self.run("ConsumeAll", &["share", bootstrap, topic, group, &count], "");
+        finished.json_lines().iter().map(Consumed::from_json).collect()
+    }
+
+    /// Creates `topic` and asks for everything that an administrator asks for; see [`Tour`].
+    pub fn admin_tour(&self, bootstrap: &str, topic: &str) -> Tour {
+        let lines = self.run("AdminTour", &[bootstrap, topic], "").json_lines();
+        Tour { lines }
+    }
+}
+
+/// What an administrator's client was told.
+#[derive(Debug)]
+pub struct Tour {
+    /// One object for each question, with its name as `step`.
+    pub lines: Vec<serde_json::Value>,
+}
+
+impl Tour {
+    /// Every address that the client was told, as `host:port`, sorted, once each.
+    pub fn addresses(&self) -> Vec<String> {
+        let told = self.lines.iter().filter_map(|line| line["addresses"].as_array()).flatten();
+        let mut all: Vec<_> = told.map(|at| at.as_str().expect("a text").to_owned()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The answer of one step.
+    pub fn step(&self, name: &str) -> &serde_json::Value {
+        self.lines.iter().find(|line| line["step"] == name).expect("a step of AdminTour.java")
+    }
+}
+
+fn compile(jars: &std::path::Path) -> Result<PathBuf, String> {
+    let mut sources: Vec<PathBuf> = fs::read_dir(once::package().join("tests/java"))
+        .expect("tests/java is checked in")
+        .map(|entry| entry.expect("tests/java can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "java"))
+        .collect();
+    sources.sort();
+    let texts: Result<Vec<_>, _> = sources.iter().map(fs::read_to_string).collect();
+    once::made_once("java-classes", &texts.expect("sources can be read").concat(), |folder| {
+        let mut javac = Command::new("javac");
+        javac.arg("-cp").arg(format!("{}/*", jars.display()));
+        javac.args(["-Xlint:all", "-proc:none", "-d"]).arg(folder).args(&sources);
+        process::run(&mut javac, "", DEADLINE).ok().map(drop)
+    })
+}
+
+const DEADLINE: Duration = Duration::from_secs(180);

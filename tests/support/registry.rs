@@ -1,0 +1,111 @@
+//! A registry that does what a test tells it: schema documents by path, Confluent ids, and every kind of trouble.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// How the registry answers for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mood {
+    /// As it should.
+    Well,
+    /// With this status.
+    Status(u16),
+    /// Not before the mood changes.
+    Silent,
+    /// With bytes that are no schema.
+    Garbage,
+    /// With a redirect.
+    Redirect(String),
+}
+
+#[derive(Debug)]
+struct Shared {
+    documents: Mutex<HashMap<String, String>>,
+    requests: Mutex<Vec<String>>,
+    mood: watch::Sender<Mood>,
+}
+
+/// A running registry.
+#[derive(Debug)]
+pub struct Registry {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Registry {
+    /// Starts on a free port with no schemas.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            documents: Mutex::default(),
+            requests: Mutex::default(),
+            mood: watch::Sender::new(Mood::Well),
+        });
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, shared, server }
+    }
+
+    /// Its base URL, no slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves `schema` at `/path`, and gives its URL.
+    pub fn document(&self, path: &str, schema: &str) -> String {
+        self.shared.documents.lock().unwrap().insert(format!("/{path}"), schema.to_owned());
+        format!("{}/{path}", self.url())
+    }
+
+    /// Serves `schema` under a Confluent id, and gives the id as a header says it.
+    pub fn id(&self, id: u32, schema: &str) -> String {
+        let body = serde_json::json!({ "schema": schema }).to_string();
+        self.document(&format!("schemas/ids/{id}"), &body);
+        id.to_string()
+    }
+
+    /// Changes how it answers; look-ups that wait go on at once.
+    pub fn mood(&self, mood: Mood) {
+        self.shared.mood.send_replace(mood);
+    }
+
+    /// The paths that were asked for so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    shared.requests.lock().unwrap().push(path.clone());
+    let mut moods = shared.mood.subscribe();
+    let mood = moods.wait_for(|mood| *mood != Mood::Silent).await.unwrap().clone();
+    match mood {
+        Mood::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Mood::Garbage => "<html>not a schema</html>".into_response(),
+        Mood::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        Mood::Well | Mood::Silent => {
+            let document = shared.documents.lock().unwrap().get(&path).cloned();
+            document.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |it| it.into_response())
+        }
+    }
+}

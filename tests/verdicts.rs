@@ -1,0 +1,360 @@
+//! Every reason of the contract, provoked through a socket: the code, the record, the message, the metric, and that the
+//! broker never saw the batch.
+
+mod support;
+
+use kafka_protocol::messages::{MetadataRequest, metadata_request::MetadataRequestTopic};
+use kafka_protocol::protocol::StrBytes;
+use support::{
+    batch_builder::{Codec, TestBatch, TestRecord},
+    broker::FakeBroker,
+    client::{Client, Produce, only},
+    proxy::Proxy,
+    registry::{Mood, Registry},
+};
+
+/// One string field `name` and one int `age`.
+const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fields":[
+    {"name":"name","type":"string"},{"name":"age","type":"int"}]}"#;
+/// `{"name": "Ada", "age": 36}` in binary.
+const ADA: &[u8] = b"\x06Ada\x48";
+
+/// A proxy between a broker that says yes and a registry that knows schema 1.
+struct World {
+    broker: FakeBroker,
+    registry: Registry,
+    proxy: Proxy,
+    client: Client,
+}
+
+impl World {
+    async fn new(more: &str) -> Self {
+        let broker = FakeBroker::start().await;
+        let registry = Registry::start().await;
+        registry.id(1, USER);
+        let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
+        let client = Client::connect(&proxy.node(1)).await;
+        Self { broker, registry, proxy, client }
+    }
+
+    /// Produces one batch to `topic` and gives code, partition message, and record errors.
+    async fn produce(&mut self, topic: &str, batch: &[u8]) -> Answer {
+        self.produce_in(9, topic, batch).await
+    }
+
+    async fn produce_in(&mut self, version: i16, topic: &str, batch: &[u8]) -> Answer {
+        let request = Produce::to(topic, 0, batch.to_vec());
+        let response = self.client.produce(version, &request).await;
+        let partition = only(&response);
+        let errors = partition.record_errors.iter().map(|error| {
+            let message = error.batch_index_error_message.as_ref().map(ToString::to_string);
+            (error.batch_index, message.unwrap_or_default())
+        });
+        if partition.error_code != 0 {
+            assert_eq!(partition.base_offset, -1);
+            assert_eq!(partition.log_append_time_ms, -1);
+            assert_eq!(partition.log_start_offset, -1);
+        }
+        Answer {
+            code: partition.error_code,
+            message: partition.error_message.as_ref().map(ToString::to_string).unwrap_or_default(),
+            errors: errors.collect(),
+        }
+    }
+
+    fn rejected(&self, topic: &str, reason: &str) -> f64 {
+        self.proxy.metric(&format!(
+            "schemaward_records_total{{reason=\"{reason}\",topic=\"{topic}\",verdict=\"rejected\"}}"
+        ))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    code: i16,
+    message: String,
+    errors: Vec<(i32, String)>,
+}
+
+fn good() -> TestRecord {
+    TestRecord::avro("1", ADA)
+}
+
+#[tokio::test]
+async fn a_valid_batch_reaches_the_broker_as_the_bytes_that_came() {
+    let mut world = World::new("").await;
+    for codec in Codec::ALL {
+        let batch = TestBatch::of([good(), good()]).codec(codec).encode();
+        let answer = world.produce("users", &batch).await;
+        assert_eq!(answer.code, 0, "{codec:?} {answer:?}");
+        let received = world.broker.received();
+        let last = received.last().unwrap();
+        assert_eq!(last.record_set.as_deref(), Some(&batch[..]), "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_fault_of_a_record_has_its_reason_its_record_and_its_message() {
+    let mut world = World::new("").await;
+    let bare = || TestRecord::bare(ADA);
+    let table: Vec<(&str, TestRecord, &str)> = vec![
+        ("missing_content_type", bare().header("schema-id", "1"), "no content-type header"),
+        (
+            "unsupported_content_type",
+            bare().header("content-type", "text/csv").header("schema-id", "1"),
+            "content type \"text/csv\" is not understood",
+        ),
+        (
+            "conflicting_metadata",
+            good().header("schema-id", "2"),
+            "the schema reference is given twice with different values",
+        ),
+        (
+            "conflicting_metadata",
+            bare().header("content-type", "protobuf").header("schema-id", "1"),
+            "the content type is protobuf but the schema is an Avro one",
+        ),
+        ("missing_schema_id", bare().header("content-type", "avro"), "no schema-id header"),
+        ("malformed_schema_id", TestRecord::avro("ftp://x/1", ADA), ""),
+        (
+            "schema_not_allowed",
+            TestRecord::avro("http://elsewhere.example/a.avsc", ADA),
+            "origin http://elsewhere.example is not allowed",
+        ),
+        ("schema_not_found", TestRecord::avro("404", ADA), ""),
+        ("schema_invalid", TestRecord::avro("3", ADA), ""),
+        ("payload_invalid", TestRecord::avro("1", b"\x06Ad"), ""),
+        ("payload_trailing_bytes", TestRecord::avro("1", b"\x06Ada\x48\0"), ""),
+    ];
+    world.registry.id(3, r#"{"type":"recrod"}"#);
+    for (index, (reason, record, detail)) in table.into_iter().enumerate() {
+        let topic = format!("faults-{index}");
+        let answer = world.produce(&topic, &TestBatch::of([good(), record, good()]).encode()).await;
+        assert_eq!(answer.code, 87, "{reason}: {answer:?}");
+        let [(batch_index, message)] = &answer.errors[..] else {
+            panic!("{reason}: {answer:?}");
+        };
+        assert_eq!(*batch_index, 1, "{reason}");
+        assert!(message.starts_with(&format!("{reason}: record 1: {detail}")), "{message}");
+        assert_eq!(&answer.message, message);
+        assert_eq!(world.rejected(&topic, reason), 1.0, "{reason}\n{}", world.proxy.metrics());
+    }
+    assert!(world.broker.received().is_empty(), "nothing of it reached the broker");
+}
+
+#[tokio::test]
+async fn a_tombstone_needs_no_metadata_unless_the_rule_refuses_it() {
+    let rules = "rules:\n  - {topics: [strict], tombstones: reject}\n";
+    let mut world = World::new(rules).await;
+    let batch = TestBatch::of([TestRecord::tombstone("k")]).encode();
+    assert_eq!(world.produce("users", &batch).await.code, 0);
+    let record = TestRecord::tombstone("k").header("content-type", "avro").header("schema-id", "1");
+    let answer = world.produce("strict", &TestBatch::of([record]).encode()).await;
+    assert_eq!(answer.code, 87);
+    assert!(answer.message.starts_with("payload_missing: record 0: "), "{answer:?}");
+    assert_eq!(world.rejected("strict", "payload_missing"), 1.0);
+    let empty = TestBatch::of([TestRecord::avro("1", b"")]).encode();
+    assert_eq!(world.produce("users", &empty).await.code, 87, "an empty value is no tombstone");
+}
+
+#[tokio::test]
+async fn each_fault_of_a_batch_has_its_code() {
+    let mut world =
+        World::new("limits: {max_record_bytes: 4KiB, max_decompressed_bytes: 64KiB}\n").await;
+    let batch = || TestBatch::of([good()]);
+    let mut broken = batch();
+    broken.break_checksum = true;
+    let mut lying = batch();
+    lying.declared_records = Some(2);
+    let mut old = batch();
+    old.magic = 1;
+    let mut unknown_codec = batch();
+    unknown_codec.attributes = 5;
+    let large = TestBatch::of([TestRecord::avro("1", vec![0; 5_000])]);
+    let bomb = TestBatch::of([TestRecord::bare(vec![0; 100_000])]).codec(Codec::Zstd);
+    let two = [batch().encode(), batch().encode()].concat();
+    let table: Vec<(&str, i16, Vec<u8>)> = vec![
+        ("batch_corrupt", 2, broken.encode()),
+        ("batch_corrupt", 87, lying.encode()),
+        ("unsupported_format", 87, old.encode()),
+        ("unsupported_format", 87, two),
+        ("unsupported_format", 87, Vec::new()),
+        ("unsupported_compression", 76, unknown_codec.encode()),
+        ("batch_too_large", 10, large.encode()),
+        ("batch_too_large", 10, bomb.encode()),
+    ];
+    for (index, (reason, code, batch)) in table.into_iter().enumerate() {
+        let topic = format!("batches-{index}");
+        let answer = world.produce(&topic, &batch).await;
+        assert_eq!(answer.code, code, "{index} {reason}: {answer:?}");
+        assert!(answer.message.starts_with(&format!("{reason}: ")), "{answer:?}");
+        assert!(answer.errors.is_empty());
+        assert_eq!(world.rejected(&topic, reason), 1.0, "{reason}");
+    }
+    assert!(world.broker.received().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_registry_is_down_the_producer_is_told_to_try_again() {
+    let mut world = World::new("limits: {lookup_deadline: 200ms}\n").await;
+    world.registry.mood(Mood::Status(503));
+    let batch = TestBatch::of([good()]).encode();
+    let answer = world.produce("users", &batch).await;
+    assert_eq!(answer.code, 19, "{answer:?}");
+    assert!(answer.message.starts_with("registry_unavailable: record 0: schema "), "{answer:?}");
+    assert_eq!(world.rejected("users", "registry_unavailable"), 1.0);
+    world.registry.mood(Mood::Well);
+    while world.produce("users", &batch).await.code != 0 {}
+    assert_eq!(world.broker.received().len(), 1);
+}
+
+#[tokio::test]
+async fn one_certainly_bad_record_is_refused_without_waiting_for_the_others_schema() {
+    let mut world = World::new("").await;
+    world.registry.mood(Mood::Silent);
+    let batch = TestBatch::of([TestRecord::avro("7", ADA), TestRecord::bare(ADA)]).encode();
+    let answer = world.produce("users", &batch).await;
+    assert_eq!(answer.code, 87);
+    assert_eq!(answer.errors.len(), 1);
+    assert_eq!(answer.errors[0].0, 1);
+}
+
+#[tokio::test]
+async fn a_follower_of_a_refused_batch_is_refused_until_the_batch_comes_again() {
+    let mut world = World::new("").await;
+    let batch = |value: &[u8], sequence| {
+        TestBatch::of([TestRecord::avro("1", value)]).sequenced(7, 0, sequence).encode()
+    };
+    assert_eq!(world.produce("users", &batch(ADA, 0)).await.code, 0);
+    assert_eq!(world.produce("users", &batch(b"", 1)).await.code, 87);
+    let follower = world.produce("users", &batch(ADA, 2)).await;
+    assert_eq!(follower.code, 45);
+    assert!(follower.message.starts_with("sequence_gap: "), "{follower:?}");
+    assert_eq!(world.rejected("users", "sequence_gap"), 1.0);
+    assert_eq!(world.produce("users", &batch(ADA, 1)).await.code, 0);
+    assert_eq!(world.produce("users", &batch(ADA, 2)).await.code, 0);
+    assert_eq!(world.broker.received().len(), 3);
+}
+
+#[tokio::test]
+async fn a_topic_id_is_known_once_a_metadata_answer_named_it() {
+    let mut world = World::new("").await;
+    let batch = TestBatch::of([good()]).encode();
+    assert_eq!(world.produce_in(13, "users", &batch).await.code, 100);
+    let topic = MetadataRequestTopic::default()
+        .with_name(Some(kafka_protocol::messages::TopicName(StrBytes::from_static_str("users"))));
+    let metadata = MetadataRequest::default().with_topics(Some(vec![topic]));
+    let answer = world.client.call(12, &metadata).await;
+    assert_eq!(answer.brokers[0].host.as_str(), world.proxy.host());
+    assert_eq!(answer.brokers[0].port, i32::from(support::proxy::FIRST_BROKER_PORT) + 1);
+    let answer = world.produce_in(13, "users", &batch).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(world.broker.received()[0].topic, "users");
+    let bad = world.produce_in(13, "users", &TestBatch::of([TestRecord::bare(ADA)]).encode()).await;
+    assert_eq!(bad.code, 87);
+}
+
+#[tokio::test]
+async fn every_version_with_headers_is_judged_and_older_ones_are_refused() {
+    let mut world = World::new("").await;
+    let good = TestBatch::of([good()]).encode();
+    let bad = TestBatch::of([TestRecord::bare(ADA)]).encode();
+    for version in 3..=12 {
+        assert_eq!(world.produce_in(version, "users", &good).await.code, 0, "v{version}");
+        let answer = world.produce_in(version, "users", &bad).await;
+        assert_eq!(answer.code, 87, "v{version}");
+        assert_eq!(answer.errors.is_empty(), version < 8, "v{version}");
+    }
+    assert_eq!(world.broker.received().len(), 10);
+}
+
+#[tokio::test]
+async fn a_partition_that_is_named_twice_is_refused_in_both_places() {
+    let mut world = World::new("").await;
+    let batch = TestBatch::of([good()]).encode();
+    let request = Produce::to("users", 0, batch.clone()).and("users", 1, batch.clone()).and(
+        "users",
+        0,
+        batch.clone(),
+    );
+    let response = world.client.produce(9, &request).await;
+    let codes: Vec<_> = response.responses[0]
+        .partition_responses
+        .iter()
+        .map(|partition| (partition.index, partition.error_code))
+        .collect();
+    assert_eq!(codes, [(0, 42), (1, 0)]);
+    assert_eq!(world.broker.received().len(), 1);
+}
+
+#[tokio::test]
+async fn the_good_partitions_of_a_request_go_on_without_the_bad_ones() {
+    let mut world = World::new("").await;
+    let good = TestBatch::of([good()]).encode();
+    let bad = TestBatch::of([TestRecord::bare(ADA)]).encode();
+    let request = Produce::to("users", 0, good.clone())
+        .and("orders", 0, bad.clone())
+        .and("users", 1, bad.clone())
+        .and("users", 2, good.clone());
+    let response = world.client.produce(9, &request).await;
+    let codes: Vec<_> = response
+        .responses
+        .iter()
+        .flat_map(|topic| {
+            let name = topic.name.to_string();
+            topic.partition_responses.iter().map(move |it| (name.clone(), it.index, it.error_code))
+        })
+        .collect();
+    let expected = [("users", 0, 0), ("users", 1, 87), ("users", 2, 0), ("orders", 0, 87)];
+    assert_eq!(codes, expected.map(|(topic, index, code)| (topic.to_owned(), index, code)));
+    let received: Vec<_> =
+        world.broker.received().into_iter().map(|it| (it.topic, it.partition)).collect();
+    assert_eq!(received, [("users".to_owned(), 0), ("users".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn a_request_of_which_nothing_is_left_goes_on_without_topics() {
+    let mut world = World::new("").await;
+    let before = world.broker.frames().len();
+    let bad = TestBatch::of([TestRecord::bare(ADA)]).encode();
+    assert_eq!(world.produce("users", &bad).await.code, 87);
+    assert_eq!(world.broker.frames().len(), before + 1);
+    assert!(world.broker.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_producer_that_wants_no_answer_is_cut_off_after_a_refusal() {
+    let mut world = World::new("").await;
+    let good = TestBatch::of([good()]).encode();
+    let bad = TestBatch::of([TestRecord::bare(ADA)]).encode();
+    let request = Produce::to("users", 0, good).and("users", 1, bad).acks(0);
+    world.client.send(9, &request.request(9)).await;
+    assert!(world.client.closed().await);
+    let received = world.broker.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].partition, 0);
+}
+
+#[tokio::test]
+async fn observe_refuses_nothing_and_counts() {
+    let mut world = World::new("rules:\n  - {topics: [\"o*\"], mode: observe}\n").await;
+    let mut broken = TestBatch::of([good()]);
+    broken.break_checksum = true;
+    for batch in [TestBatch::of([TestRecord::bare(ADA)]), broken] {
+        assert_eq!(world.produce("orders", &batch.encode()).await.code, 0);
+    }
+    assert_eq!(world.broker.received().len(), 2);
+    for reason in ["missing_content_type", "batch_corrupt"] {
+        let line = format!(
+            "schemaward_records_total{{reason=\"{reason}\",topic=\"orders\",verdict=\"observed\"}}"
+        );
+        assert_eq!(world.proxy.metric(&line), 1.0, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn off_forwards_unread() {
+    let mut world = World::new("default_rule: {mode: off}\n").await;
+    assert_eq!(world.produce("anything", b"not a batch at all").await.code, 0);
+    assert_eq!(world.broker.received()[0].record_set.as_deref(), Some(&b"not a batch at all"[..]));
+}
