@@ -33,10 +33,13 @@ use crate::{
     },
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
-    status::{CacheMetrics, Status},
+    status::{self, CacheMetrics, Status},
     validate::{judge::Judge, policy::Policy},
+    wire::api,
 };
 
+/// How often the log tells what it left out.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a drain looks whether the last connection has ended.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
@@ -104,6 +107,7 @@ impl App {
         let upstream = Arc::new(TcpUpstream::new(&config.upstream));
         let gateway = Arc::new(gateway(&config, metrics, draining)?);
         let readiness = Arc::new(Readiness::new());
+        watch(&gateway, &readiness);
         let listeners = bind(&config, &gateway)?;
         let first = listeners.first();
         let bootstrap = match first.map(Listener::address) {
@@ -119,6 +123,7 @@ impl App {
         }
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
+        tasks.spawn(report(Arc::clone(&gateway)));
         let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
         let metrics = Arc::clone(&gateway.metrics);
         let served = Admin::bind(&config.admin, metrics, Arc::clone(&readiness), status).await?;
@@ -174,6 +179,7 @@ impl App {
             sleep(DRAIN_POLL).await;
         }
         self.tasks.shutdown().await;
+        self.gateway.rejections.report_rest();
         match metrics.connections() {
             0 => Ok(()),
             connections => Err(AppError::DrainGraceExceeded { connections }),
@@ -224,6 +230,24 @@ fn gateway(
         times: config.times.clone(),
         draining,
     })
+}
+
+/// Has levels and notes read off the running parts when somebody asks.
+fn watch(gateway: &Gateway, readiness: &Readiness) {
+    let Gateway { cluster, budget, guard, metrics, .. } = gateway;
+    metrics.expect_requests(api::LABELS);
+    let (addresses, budget, guard) = (cluster.addresses.clone(), budget.clone(), guard.clone());
+    metrics.read_levels_with(move || status::levels(&addresses, &budget, &guard));
+    let addresses = cluster.addresses.clone();
+    readiness.note_with(move || status::note(&addresses));
+}
+
+/// Tells now and then what the log left out.
+async fn report(gateway: Arc<Gateway>) {
+    loop {
+        sleep(REPORT_INTERVAL).await;
+        gateway.rejections.report_suppressed();
+    }
 }
 
 /// Binds the bootstrap listener, then every broker port on the same address.

@@ -1,6 +1,9 @@
 //! Readiness: not ready until every latch has dropped, then ready for good, until the drain begins.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 /// Something that has to happen once before the process is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +41,26 @@ pub struct NotReady {
 
 /// Whether traffic should come here. A latch that has dropped stays so: a broker or registry that goes down later does
 /// not unset it, which would take healthy applications down.
-#[derive(Debug, Default)]
-pub struct Readiness(Mutex<State>);
+#[derive(Default)]
+pub struct Readiness {
+    state: Mutex<State>,
+    note: OnceLock<Note>,
+}
+
+/// Says what an operator should know though the process is ready.
+type Note = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").field("state", &self.state).finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
     dropped: [bool; 2],
     /// What is known about why a latch has not dropped.
     reasons: [Option<String>; 2],
-    note: Option<String>,
     draining: bool,
 }
 
@@ -74,10 +88,10 @@ impl Readiness {
         }
     }
 
-    /// Says what an operator should know though the process is ready, such as a broker without a port; `None` takes it
-    /// back.
-    pub fn set_note(&self, note: Option<String>) {
-        self.state().note = note;
+    /// Has `note` say, each time that somebody asks, what an operator should know though the process is ready, such as a
+    /// broker without a port. The first who says so counts.
+    pub fn note_with(&self, note: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        let _ = self.note.set(Box::new(note));
     }
 
     /// Begins the drain: not ready any more.
@@ -96,16 +110,10 @@ impl Readiness {
     /// # Errors
     /// The reason why not.
     pub fn check(&self) -> Result<Option<String>, NotReady> {
-        let state = self.state();
-        if state.draining {
-            return Err(NotReady { reason: "draining".to_owned() });
+        match self.state().in_the_way() {
+            Some(reason) => Err(NotReady { reason }),
+            None => Ok(self.note.get().and_then(|note| note())),
         }
-        let waiting: Vec<_> =
-            Latch::ALL.into_iter().filter_map(|latch| state.waiting(latch)).collect();
-        if waiting.is_empty() {
-            return Ok(state.note.clone());
-        }
-        Err(NotReady { reason: format!("waiting for: {}", waiting.join(", ")) })
     }
 
     /// Whether traffic should come here.
@@ -115,11 +123,20 @@ impl Readiness {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn in_the_way(&self) -> Option<String> {
+        if self.draining {
+            return Some("draining".to_owned());
+        }
+        let waiting = Latch::ALL.into_iter().filter_map(|latch| self.waiting(latch));
+        let waiting: Vec<_> = waiting.collect();
+        (!waiting.is_empty()).then(|| format!("waiting for: {}", waiting.join(", ")))
+    }
+
     fn waiting(&self, latch: Latch) -> Option<String> {
         if self.dropped.get(latch.index()).copied().unwrap_or_default() {
             return None;
@@ -176,9 +193,10 @@ mod tests {
     fn a_note_comes_with_readiness() {
         let readiness = Readiness::new();
         Latch::ALL.into_iter().for_each(|latch| readiness.drop_latch(latch));
-        readiness.set_note(Some("node 7 has no port".into()));
-        assert_eq!(readiness.check(), Ok(Some("node 7 has no port".into())));
-        readiness.set_note(None);
         assert_eq!(readiness.check(), Ok(None));
+        readiness.note_with(|| Some("node 7 has no port".into()));
+        assert_eq!(readiness.check(), Ok(Some("node 7 has no port".into())));
+        readiness.drain();
+        assert_eq!(reason(&readiness), "draining");
     }
 }

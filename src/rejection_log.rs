@@ -28,6 +28,19 @@ pub struct RejectedBatch<'a> {
     pub message: &'a str,
     /// What the topic's rule does about it.
     pub mode: Mode,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a batch about which there is something to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was forwarded although it is bad: its topic is observed.
+    Observed,
+    /// It was refused.
+    Refused,
+    /// It was forwarded without a judgement: a schema is not at hand.
+    Unjudged,
 }
 
 /// Writes the warnings.
@@ -118,20 +131,26 @@ impl RejectionLog {
         }
     }
 
-    /// Writes how many warnings were left out and are not told yet. To be called now and then, so that the last ones of
-    /// a burst are told too.
+    /// Writes how many warnings were left out and are not told yet, within the rate. To be called now and then, so that the
+    /// last ones of a burst are told too.
     pub fn report_suppressed(&self) {
         let now = (self.clock)();
+        self.report(|bucket| bucket.take(now));
+    }
+
+    /// The same whatever the rate: for the end, when there is no later.
+    pub fn report_rest(&self) {
+        self.report(|bucket| Some(std::mem::take(&mut bucket.suppressed)));
+    }
+
+    fn report(&self, mut take: impl FnMut(&mut Bucket) -> Option<u64>) {
         let mut found = Vec::new();
         {
             let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
             for (topic, reasons) in topics.iter_mut() {
-                for (reason, bucket) in reasons.iter_mut() {
-                    if bucket.suppressed > 0
-                        && let Some(suppressed) = bucket.take(now)
-                    {
-                        found.push((topic.clone(), *reason, suppressed));
-                    }
+                let open = reasons.iter_mut().filter(|(_, bucket)| bucket.suppressed > 0);
+                for (reason, bucket) in open {
+                    found.extend(take(bucket).map(|count| (topic.clone(), *reason, count)));
                 }
             }
         }
@@ -165,9 +184,10 @@ fn write(batch: &RejectedBatch<'_>, suppressed: u64) {
     let (topic, partition, peer) = (shown(batch.topic.as_bytes()), batch.partition, batch.peer);
     let (reason, mode) = (batch.reason.label(), mode_label(batch.mode));
     let detail = cut(batch.message);
-    let message = match batch.mode {
-        Mode::Enforce => "batch rejected",
-        Mode::Observe | Mode::Off => "batch would be rejected",
+    let message = match batch.fate {
+        Fate::Observed => "batch would be rejected",
+        Fate::Refused => "batch rejected",
+        Fate::Unjudged => "batch forwarded without a judgement",
     };
     tracing::warn!(
         topic, partition, client_id, %peer, reason, mode, detail, suppressed, "{message}"
@@ -253,6 +273,7 @@ mod tests {
             reason,
             message: "payload_invalid: record 0: id at byte 1: unexpected end",
             mode: Mode::Enforce,
+            fate: Fate::Refused,
         }
     }
 
@@ -274,11 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn observed_batches_are_told_apart() {
+    fn what_became_of_a_batch_is_told_apart() {
         let (log, _) = stopped();
-        let observed = RejectedBatch { mode: Mode::Observe, ..batch("a", Reason::BatchCorrupt) };
-        let lines = lines_of(|| log.rejected(&observed));
+        let batch = batch("a", Reason::BatchCorrupt);
+        let observed = RejectedBatch { mode: Mode::Observe, fate: Fate::Observed, ..batch };
+        let unjudged = RejectedBatch { fate: Fate::Unjudged, ..batch };
+        let lines = lines_of(|| [observed, unjudged].iter().for_each(|batch| log.rejected(batch)));
         assert_eq!(lines[0]["message"], "batch would be rejected");
+        assert_eq!(lines[0]["mode"], "observe");
+        assert_eq!(lines[1]["message"], "batch forwarded without a judgement");
     }
 
     #[test]
@@ -322,6 +347,11 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["suppressed"], 3);
         assert_eq!(lines_of(|| log.report_suppressed()).len(), 0);
+        lines_of(|| (0..8).for_each(|_| log.rejected(&batch("a", Reason::PayloadInvalid))));
+        assert_eq!(lines_of(|| log.report_suppressed()).len(), 0);
+        let lines = lines_of(|| log.report_rest());
+        assert_eq!((lines.len(), &lines[0]["suppressed"]), (1, &8.into()));
+        assert_eq!(lines_of(|| log.report_rest()).len(), 0);
     }
 
     #[test]

@@ -5,10 +5,16 @@ use std::sync::Arc;
 use crate::{
     admin::{BrokerFact, BudgetFact, StatusFacts, StatusSource},
     config::Config,
-    metrics::Metrics,
-    proxy::gateway::Gateway,
-    schema::{CacheObserver, EntryState, RequestOutcome},
+    metrics::{Levels, Metrics},
+    proxy::{
+        address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
+        sequence_guard::SequenceGuard,
+    },
+    schema::{CacheObserver, RequestOutcome},
 };
+
+/// Nodes outside the map that the note names one by one.
+const MAX_NOTED_NODES: usize = 10;
 
 /// Reads the facts off the running parts.
 #[derive(Debug)]
@@ -27,28 +33,65 @@ impl Status {
 
 impl StatusSource for Status {
     fn facts(&self) -> StatusFacts {
-        let Gateway { cluster, budget, metrics, judge, .. } = &*self.gateway;
+        let Gateway { cluster, budget, guard, metrics, .. } = &*self.gateway;
         let known = cluster.addresses.known().into_iter();
         let brokers = known.filter_map(|(node, port, address)| {
             let address = address?.to_string();
             Some(BrokerFact { node_id: node.0, address, local_port: port.0 })
         });
         let outside = cluster.addresses.outside();
-        let kept =
-            |state| matches!(state, EntryState::Fresh | EntryState::Immutable | EntryState::Stale);
-        let schemas = judge.schemas().entries().iter().filter(|it| kept(it.state)).count();
         StatusFacts {
             connections: metrics.connections(),
             brokers: brokers.collect(),
             nodes_outside_map: outside.into_iter().map(|node| node.0).collect(),
-            schemas_in_cache: u64::try_from(schemas).unwrap_or(u64::MAX),
+            schemas_in_cache: metrics.schemas(),
+            sequence_gaps_open: whole(guard.open_gaps()),
             rules: self.rules.clone(),
             memory_budget: BudgetFact {
-                bytes: u64::try_from(budget.capacity()).unwrap_or(u64::MAX),
-                used_bytes: u64::try_from(budget.used()).unwrap_or(u64::MAX),
+                bytes: whole(budget.capacity()),
+                used_bytes: whole(budget.used()),
             },
         }
     }
+}
+
+/// The levels that a scrape shows.
+#[must_use]
+pub fn levels(addresses: &AddressMap, budget: &MemoryBudget, guard: &SequenceGuard) -> Levels {
+    Levels {
+        memory_budget_bytes: whole(budget.capacity()),
+        memory_budget_evictions: budget.evictions_total(),
+        memory_budget_used_bytes: whole(budget.used()),
+        memory_budget_waits: budget.waits_total(),
+        nodes_outside_map: whole(addresses.outside().len()),
+        sequence_gaps_open: whole(guard.open_gaps()),
+    }
+}
+
+/// What an operator has to add to the configuration, if anything: nodes that no local port stands for, with the entries
+/// that would give them one.
+#[must_use]
+pub fn note(addresses: &AddressMap) -> Option<String> {
+    let outside = addresses.outside();
+    let named: Vec<_> = outside.iter().take(MAX_NOTED_NODES).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let nodes: Vec<_> = named.iter().map(|node| node.0.to_string()).collect();
+    let entries: Vec<_> = named.iter().map(|node| addresses.entry_to_add(**node)).collect();
+    let more = match outside.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "nodes without a local port are hidden from clients: {}{more}; add to listen.broker_ports: {}",
+        nodes.join(", "),
+        entries.join(", "),
+    ))
+}
+
+fn whole(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Counts what the schema cache does.

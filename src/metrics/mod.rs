@@ -1,5 +1,6 @@
 //! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
 
+mod levels;
 mod topics;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -9,8 +10,11 @@ use prometheus::{
     core::Collector,
 };
 
-use self::topics::Topics;
-pub use self::topics::{BatchVerdict, RecordVerdict, TopicMetrics};
+use self::{levels::LevelGauges, topics::Topics};
+pub use self::{
+    levels::Levels,
+    topics::{BatchVerdict, RecordVerdict, TopicMetrics},
+};
 
 /// Bounds of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,11 +126,7 @@ pub struct Metrics {
     cache_entries: IntGauge,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
-    sequence_gaps_open: IntGauge,
-    memory_budget: IntGauge,
-    memory_budget_used: IntGauge,
-    memory_budget_waits: IntCounter,
-    nodes_outside_map: IntGauge,
+    levels: LevelGauges,
 }
 
 impl Metrics {
@@ -177,20 +177,7 @@ impl Metrics {
                 .counter("schema_cache_hits_total", "Look-ups that the cache answered."),
             cache_misses: families
                 .counter("schema_cache_misses_total", "Look-ups that the cache could not answer."),
-            sequence_gaps_open: families.gauge(
-                "sequence_gaps_open",
-                "Producers and partitions whose batches are held back after a refused one.",
-            ),
-            memory_budget: families
-                .gauge("memory_budget_bytes", "Bytes that unfinished work may hold."),
-            memory_budget_used: families
-                .gauge("memory_budget_used_bytes", "Bytes that unfinished work holds."),
-            memory_budget_waits: families
-                .counter("memory_budget_waits_total", "Times that work had to wait for memory."),
-            nodes_outside_map: families.gauge(
-                "nodes_outside_map",
-                "Brokers of the cluster that no local port stands for.",
-            ),
+            levels: LevelGauges::new(&families),
             registry: families.0,
         }
     }
@@ -276,34 +263,29 @@ impl Metrics {
         self.cache_entries.set(clamped(entries));
     }
 
-    /// Says how many sequence gaps are open.
-    pub fn sequence_gaps_open(&self, gaps: u64) {
-        self.sequence_gaps_open.set(clamped(gaps));
+    /// How many schemas are in the cache.
+    #[must_use]
+    pub fn schemas(&self) -> u64 {
+        u64::try_from(self.cache_entries.get()).unwrap_or_default()
     }
 
-    /// Says how many bytes unfinished work may hold.
-    pub fn memory_budget(&self, bytes: u64) {
-        self.memory_budget.set(clamped(bytes));
+    /// Has what other parts know read by `read` each time that somebody scrapes. The first who says so counts. `read` must
+    /// not wait for anything that traffic holds.
+    pub fn read_levels_with(&self, read: impl Fn() -> Levels + Send + Sync + 'static) {
+        self.levels.read_with(read);
     }
 
-    /// Says how many bytes unfinished work holds.
-    pub fn memory_budget_used(&self, bytes: u64) {
-        self.memory_budget_used.set(clamped(bytes));
-    }
-
-    /// Counts that work had to wait for memory.
-    pub fn memory_budget_wait(&self) {
-        self.memory_budget_waits.inc();
-    }
-
-    /// Says how many brokers have no local port.
-    pub fn nodes_outside_map(&self, nodes: u64) {
-        self.nodes_outside_map.set(clamped(nodes));
+    /// Lets the requests of these apis be told from the start, at 0.
+    pub fn expect_requests(&self, api_labels: &[&'static str]) {
+        for label in api_labels {
+            let _ = self.requests.with_label_values(&[label]);
+        }
     }
 
     /// All families in Prometheus' text format. It takes a while with many topics: not for a thread that serves traffic.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.levels.refresh();
         let mut text = String::new();
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be encoded");

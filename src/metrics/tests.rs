@@ -1,6 +1,9 @@
 //! What a scrape shows, read by a small strict parser of the text format.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::*;
 use crate::reason::Reason;
@@ -84,6 +87,7 @@ fn every_family_is_there_from_the_start() {
         ("connections", "gauge"),
         ("connections_total", "counter"),
         ("memory_budget_bytes", "gauge"),
+        ("memory_budget_evictions_total", "counter"),
         ("memory_budget_used_bytes", "gauge"),
         ("memory_budget_waits_total", "counter"),
         ("nodes_outside_map", "gauge"),
@@ -163,8 +167,6 @@ fn what_is_counted_is_shown() {
     metrics.registry_request_seconds(0.02);
     metrics.cache_hit();
     metrics.cache_entries(7);
-    metrics.memory_budget(64);
-    metrics.memory_budget_used(u64::MAX);
     let table = [
         ("records_total{reason=\"none\",topic=\"orders\",verdict=\"accepted\"}", 3.0),
         ("records_total{reason=\"payload_invalid\",topic=\"orders\",verdict=\"rejected\"}", 2.0),
@@ -184,13 +186,43 @@ fn what_is_counted_is_shown() {
         ("registry_request_seconds_count", 1.0),
         ("schema_cache_hits_total", 1.0),
         ("schema_cache_entries", 7.0),
-        ("memory_budget_bytes", 64.0),
     ];
     let scrape = scrape(&metrics);
     for (series, expected) in table {
         assert_eq!(scrape.value(&format!("schemaward_{series}")), expected, "{series}");
     }
     assert_eq!(metrics.connections(), 1);
+}
+
+#[test]
+fn levels_are_read_when_somebody_scrapes() {
+    let metrics = Metrics::new(0);
+    assert_eq!(scrape(&metrics).value("schemaward_memory_budget_bytes"), 0.0);
+    let waits = Arc::new(AtomicU64::new(1));
+    let read = Arc::clone(&waits);
+    metrics.read_levels_with(move || Levels {
+        memory_budget_bytes: 64,
+        memory_budget_used_bytes: u64::MAX,
+        memory_budget_waits: read.load(Ordering::SeqCst),
+        memory_budget_evictions: 4,
+        nodes_outside_map: 2,
+        sequence_gaps_open: 3,
+    });
+    metrics.read_levels_with(Levels::default);
+    for total in [1, 1, 5_u32] {
+        waits.store(u64::from(total), Ordering::SeqCst);
+        let scrape = scrape(&metrics);
+        for (series, expected) in [
+            ("memory_budget_bytes", 64.0),
+            ("memory_budget_used_bytes", i64::MAX as f64),
+            ("memory_budget_waits_total", f64::from(total)),
+            ("memory_budget_evictions_total", 4.0),
+            ("nodes_outside_map", 2.0),
+            ("sequence_gaps_open", 3.0),
+        ] {
+            assert_eq!(scrape.value(&format!("schemaward_{series}")), expected, "{series}");
+        }
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     metrics::{BatchVerdict, RecordVerdict, TopicMetrics},
     reason::Reason,
     record::{self, Allowance, ProducerSequence},
-    rejection_log::RejectedBatch,
+    rejection_log::{Fate, RejectedBatch},
     validate::{
         judge::{MemorySpent, Resolved, Workspace},
         plan::{At, Cleared, Plan, Planner},
@@ -326,7 +326,7 @@ impl ProduceGate {
         match desk.planner.judged(case.at, &topic.policy, verdict) {
             Action::Forward => {
                 count_forwarded(topic, verdict);
-                self.log(desk.request, case, verdict);
+                self.log(desk.request, case, verdict, fate_of_forwarded(verdict));
                 if let Some(batch) = self.guarded(case) {
                     self.gateway.guard.forwarded(&batch, Instant::now());
                 }
@@ -337,7 +337,7 @@ impl ProduceGate {
             }
             Action::Refuse(_) => {
                 count_refused(topic, verdict);
-                self.log(desk.request, case, verdict);
+                self.log(desk.request, case, verdict, Fate::Refused);
                 self.withhold(desk, case);
             }
         }
@@ -385,7 +385,7 @@ impl ProduceGate {
         topic.metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
         topic.metrics.batch(BatchVerdict::Refused);
         let message = fault.message();
-        self.log_line(request, topic, partition, fault.reason, &message);
+        self.log_line(request, topic, partition, (fault.reason, &message, Fate::Refused));
     }
 
     /// Opens the gap that a withheld batch leaves, unless nobody will be told of it.
@@ -404,11 +404,19 @@ impl ProduceGate {
     fn topic(&mut self, key: TopicKey<'_>) -> Option<Arc<Topic>> {
         match key {
             TopicKey::Name(name) => Some(self.topic_named(name)),
-            TopicKey::Id(id) => {
-                let name = self.gateway.cluster.topics.name(id)?;
-                Some(self.topic_named(&name))
-            }
+            TopicKey::Id(id) => match self.gateway.cluster.topics.name(id) {
+                Some(name) => Some(self.topic_named(&name)),
+                None => self.unnamed_topic(),
+            },
         }
+    }
+
+    /// What stands for a topic whose id is not known, where no rule refuses anything: it is counted among the others.
+    fn unnamed_topic(&self) -> Option<Arc<Topic>> {
+        let policy = self.gateway.policy.for_unnamed()?;
+        let name = "";
+        let metrics = self.gateway.metrics.topic(name);
+        Some(Arc::new(Topic { name: name.into(), policy, metrics }))
     }
 
     fn topic_named(&mut self, name: &str) -> Arc<Topic> {
@@ -427,7 +435,13 @@ impl ProduceGate {
         topic
     }
 
-    fn log(&self, request: &ProduceRequest<'_>, case: &Case<'_>, verdict: &PartitionVerdict) {
+    fn log(
+        &self,
+        request: &ProduceRequest<'_>,
+        case: &Case<'_>,
+        verdict: &PartitionVerdict,
+        fate: Fate,
+    ) {
         let (reason, message) = if let Some(fault) = verdict.fault() {
             (fault.reason, fault.message())
         } else if let Some(record) = verdict.rejected().first() {
@@ -438,7 +452,7 @@ impl ProduceGate {
         } else {
             return;
         };
-        self.log_line(request, &case.topic, case.partition, reason, &message);
+        self.log_line(request, &case.topic, case.partition, (reason, &message, fate));
     }
 
     fn log_line(
@@ -446,8 +460,7 @@ impl ProduceGate {
         request: &ProduceRequest<'_>,
         topic: &Topic,
         partition: i32,
-        reason: Reason,
-        message: &str,
+        (reason, message, fate): (Reason, &str, Fate),
     ) {
         self.gateway.rejections.rejected(&RejectedBatch {
             topic: &topic.name,
@@ -457,6 +470,7 @@ impl ProduceGate {
             reason,
             message,
             mode: topic.policy.mode,
+            fate,
         });
     }
 }
@@ -472,6 +486,14 @@ fn places<'a>(
             .enumerate()
             .map(move |(partition, data)| (At { topic, partition }, produced.topic, data.index))
     })
+}
+
+fn fate_of_forwarded(verdict: &PartitionVerdict) -> Fate {
+    if verdict.fault().is_some() || !verdict.rejected().is_empty() {
+        Fate::Observed
+    } else {
+        Fate::Unjudged
+    }
 }
 
 fn count_refused(topic: &Topic, verdict: &PartitionVerdict) {

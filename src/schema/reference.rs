@@ -105,7 +105,8 @@ pub enum ReferenceError {
 /// Reads `schema-id` headers.
 #[derive(Debug, Clone)]
 pub struct References {
-    origins: Origins,
+    /// `None`: every one, for nothing is ever asked.
+    origins: Option<Origins>,
     registry: Option<Registry>,
 }
 
@@ -121,10 +122,17 @@ struct Registry {
 impl References {
     /// Takes the registry and the allowed origins from the configuration. User information, query and fragment of the
     /// registry's URL do not become part of references.
+    ///
+    /// Where neither a registry nor an origin is configured, no schema can be asked for, and rules can only want metadata
+    /// that is well-formed. Then every origin will do, and ids and paths belong to a registry that is nowhere.
     #[must_use]
     pub fn new(settings: &RegistrySettings) -> Self {
+        if settings.url.is_none() && settings.allow.is_empty() {
+            let registry = Url::parse(NOWHERE).ok().as_ref().and_then(Registry::new);
+            return Self { origins: None, registry };
+        }
         let registry = settings.url.as_ref().and_then(Registry::new);
-        Self { origins: Origins::new(settings), registry }
+        Self { origins: Some(Origins::new(settings)), registry }
     }
 
     /// Reads the value of a `schema-id` header: an absolute URL, a bare decimal id, or a path. A relative path is resolved
@@ -170,7 +178,7 @@ impl References {
     }
 
     fn reference(&self, mut url: Url) -> Result<SchemaRef, Fault> {
-        if !self.origins.allows(&url) {
+        if self.origins.as_ref().is_some_and(|origins| !origins.allows(&url)) {
             return Err(Fault::NotAllowed(shown(origin_text(&url).as_bytes())));
         }
         url.set_fragment(None);
@@ -233,6 +241,8 @@ fn malformed_detail(why: &str, header: &[u8]) -> String {
     format!("schema reference \"{}\" cannot be read: {why}", shown_reference(header))
 }
 
+/// A registry that cannot exist (RFC 2606).
+const NOWHERE: &str = "http://registry.invalid/";
 const ID_TOO_LARGE: &str = "its id is larger than 2147483647";
 
 #[cfg(test)]
@@ -387,6 +397,20 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_can_be_asked_every_origin_will_do() {
+        let references = References::new(&RegistrySettings::default());
+        for given in ["42", "users.avsc", "/users.avsc", "https://any/where.avsc"] {
+            let reference = references.parse(given.as_bytes());
+            assert!(reference.is_ok(), "{given}: {reference:?}");
+        }
+        let text = references.parse(b"42").unwrap().text().into_owned();
+        assert_eq!(references.local(&text), Some("42"));
+        for given in MALFORMED {
+            assert!(references.parse(given).is_err(), "{}", given.escape_ascii());
+        }
+    }
+
+    #[test]
     fn nothing_secret_is_shown() {
         for given in [
             "https://user:hidden@my-schema-server/a",
@@ -422,7 +446,7 @@ mod tests {
         let Ok(reference) = references.parse(header) else { return };
         let text = reference.text().into_owned();
         let url = Url::parse(&text).unwrap();
-        assert!(references.origins.allows(&url), "{text}");
+        assert!(references.origins.as_ref().unwrap().allows(&url), "{text}");
         assert_eq!(url.as_str(), text, "normalised");
         assert!(
             !text.contains(['@', '#', '\\']) || url.path().contains('@') || url.query().is_some()

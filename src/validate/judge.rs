@@ -115,14 +115,29 @@ impl Judge {
         }
     }
 
+    fn allowed(&self, reference: &SchemaRef, policy: &TopicPolicy) -> Result<(), Rejection> {
+        if policy.allows_schema(reference, &self.references) {
+            return Ok(());
+        }
+        let detail = format!("schema {} is not allowed on this topic", reference.shown());
+        Err(Rejection::new(Reason::SchemaNotAllowed, detail))
+    }
+
+    /// What can be said of a reference without looking it up.
+    fn present(&self, header: &[u8], policy: &TopicPolicy) -> Result<(), Rejection> {
+        match self.references.parse(header) {
+            Ok(reference) => self.allowed(&reference, policy),
+            Err(error) => Err(reference_rejection(&error)),
+        }
+    }
+
     fn find(&self, header: &[u8], policy: &TopicPolicy, resolved: &Resolved) -> Found {
         let reference = match self.references.parse(header) {
             Ok(reference) => reference,
             Err(error) => return Found::Rejected(reference_rejection(&error)),
         };
-        if !policy.allows_schema(&reference, &self.references) {
-            let detail = format!("schema {} is not allowed on this topic", reference.shown());
-            return Found::Rejected(Rejection::new(Reason::SchemaNotAllowed, detail));
+        if let Err(rejection) = self.allowed(&reference, policy) {
+            return Found::Rejected(rejection);
         }
         let known = resolved.get(&reference).cloned();
         match known.or_else(|| self.schemas.cached(&reference)) {
@@ -174,26 +189,29 @@ impl Walk<'_> {
         metadata: &Metadata<'_>,
         memo: &'m mut Memo,
     ) -> Outcome<'m> {
-        if record.value.is_none() && self.policy.tombstones == Tombstones::Allow {
-            return Outcome::Accepted;
-        }
-        let encoding = match encoding(metadata.content_type) {
+        let Some(value) = record.value else {
+            return match self.policy.tombstones {
+                Tombstones::Allow => Outcome::Accepted,
+                Tombstones::Reject => {
+                    let detail = "the value is null and this topic allows no tombstones";
+                    Rejection::new(Reason::PayloadMissing, detail).into()
+                }
+            };
+        };
+        let encoding = match self.encoding(metadata.content_type) {
             Ok(encoding) => encoding,
             Err(rejection) => return rejection.into(),
         };
+        let name = &self.judge.names.schema_id;
         let header = match metadata.schema_id {
             Fact::Value(header) => header,
-            Fact::Missing => return missing("schema-id", Reason::MissingSchemaId).into(),
+            Fact::Missing | Fact::Null => return missing(name, Reason::MissingSchemaId).into(),
             Fact::Conflict => return conflict("the schema reference").into(),
         };
-        let Some(value) = record.value else {
-            let detail = "the value is null and this topic allows no tombstones";
-            return Rejection::new(Reason::PayloadMissing, detail).into();
-        };
         if self.policy.check == Check::Metadata {
-            return match self.judge.references.parse(header) {
-                Ok(_) => Outcome::Accepted,
-                Err(error) => reference_rejection(&error).into(),
+            return match self.judge.present(header, self.policy) {
+                Ok(()) => Outcome::Accepted,
+                Err(rejection) => rejection.into(),
             };
         }
         match memo.find(header, || self.judge.find(header, self.policy, self.resolved)) {
@@ -203,6 +221,20 @@ impl Walk<'_> {
             },
             Found::Rejected(rejection) => rejection.clone().into(),
             Found::Unknown(reference, error) => Outcome::Unknown(reference, error.as_ref()),
+        }
+    }
+
+    fn encoding(&self, content_type: Fact<'_>) -> Result<Encoding, Rejection> {
+        match content_type {
+            Fact::Value(value) => Encoding::parse(value).ok_or_else(|| {
+                let detail = format!("content type \"{}\" is not understood", text::shown(value));
+                Rejection::new(Reason::UnsupportedContentType, detail)
+            }),
+            Fact::Missing | Fact::Null => {
+                let name = self.judge.names.content_type.first();
+                Err(missing(name.map_or("content-type", |it| it), Reason::MissingContentType))
+            }
+            Fact::Conflict => Err(conflict("the content type")),
         }
     }
 }
@@ -219,17 +251,6 @@ impl Memo {
             self.header.extend(header.iter().take_while(|_| header.len() <= MAX_MEMO_BYTES));
         }
         self.found.get_or_insert_with(find)
-    }
-}
-
-fn encoding(content_type: Fact<'_>) -> Result<Encoding, Rejection> {
-    match content_type {
-        Fact::Value(value) => Encoding::parse(value).ok_or_else(|| {
-            let detail = format!("content type \"{}\" is not understood", text::shown(value));
-            Rejection::new(Reason::UnsupportedContentType, detail)
-        }),
-        Fact::Missing => Err(missing("content-type", Reason::MissingContentType)),
-        Fact::Conflict => Err(conflict("the content type")),
     }
 }
 

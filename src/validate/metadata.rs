@@ -53,9 +53,11 @@ impl Encoding {
 /// What one metadata header says, over all its occurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fact<'r> {
-    /// It is not there, or null.
+    /// It is not there.
     #[default]
     Missing,
+    /// It is there and null: it says nothing, and contradicts whatever says something.
+    Null,
     /// It is there, once or with equal values.
     Value(&'r [u8]),
     /// It is there with different values: readers disagree about which of them counts.
@@ -69,6 +71,13 @@ impl<'r> Fact<'r> {
             Self::Value(earlier) if earlier == value || same(earlier, value) => {
                 Self::Value(earlier)
             }
+            Self::Value(_) | Self::Null | Self::Conflict => Self::Conflict,
+        };
+    }
+
+    const fn add_null(&mut self) {
+        *self = match *self {
+            Self::Missing | Self::Null => Self::Null,
             Self::Value(_) | Self::Conflict => Self::Conflict,
         };
     }
@@ -84,14 +93,19 @@ pub struct Metadata<'r> {
 }
 
 impl<'r> Metadata<'r> {
-    /// Takes one header of the record. Null values say nothing.
+    /// Takes one header of the record.
     #[inline]
     pub fn visit(&mut self, names: &HeaderNames, key: &[u8], value: Option<&'r [u8]>) {
-        let Some(value) = value else { return };
         if key == names.schema_id.as_bytes() {
-            self.schema_id.add(value, |_, _| false);
+            match value {
+                Some(value) => self.schema_id.add(value, |_, _| false),
+                None => self.schema_id.add_null(),
+            }
         } else if names.content_type.iter().any(|name| key == name.as_bytes()) {
-            self.content_type.add(value, same_encoding);
+            match value {
+                Some(value) => self.content_type.add(value, same_encoding),
+                None => self.content_type.add_null(),
+            }
         }
     }
 }
@@ -160,8 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn names_are_matched_exactly_and_null_says_nothing() {
-        let none = [("Content-Type", Some("avro")), ("schema-id ", Some("1")), ("schema-id", None)];
+    fn names_are_matched_exactly() {
+        let none = [("Content-Type", Some("avro")), ("schema-id ", Some("1"))];
         assert_eq!(metadata(&none), Metadata::default());
+    }
+
+    #[test]
+    fn null_says_nothing_and_contradicts_what_says_something() {
+        let (null, one) = (("schema-id", None), ("schema-id", Some("1")));
+        let table: [(&[_], _); 6] = [
+            (&[null], Fact::Null),
+            (&[null, null], Fact::Null),
+            (&[one, null], Fact::Conflict),
+            (&[null, one], Fact::Conflict),
+            (&[null, one, one], Fact::Conflict),
+            (&[one, null, null], Fact::Conflict),
+        ];
+        for (headers, expected) in table {
+            assert_eq!(metadata(headers).schema_id, expected, "{headers:?}");
+        }
     }
 }

@@ -209,6 +209,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     default: Arc<TopicPolicy>,
     internal: Arc<TopicPolicy>,
+    unnamed: Option<Arc<TopicPolicy>>,
 }
 
 #[derive(Debug)]
@@ -231,12 +232,22 @@ impl Policy {
             topics: rule.topics.iter().map(|glob| TopicGlob::new(glob)).collect(),
             policy: Arc::new(TopicPolicy::new(rule)),
         });
+        let rules: Vec<_> = rules.collect();
         let internal = RuleSettings { mode: Mode::Off, ..RuleSettings::default() };
-        Self {
-            rules: rules.collect(),
-            default: Arc::new(TopicPolicy::new(default)),
-            internal: Arc::new(TopicPolicy::new(&internal)),
-        }
+        let default = Arc::new(TopicPolicy::new(default));
+        let enforces = rules
+            .iter()
+            .map(|rule| &rule.policy)
+            .chain([&default])
+            .any(|it| it.mode == Mode::Enforce);
+        let unnamed = (!enforces).then(|| Arc::clone(&default));
+        Self { rules, default, internal: Arc::new(TopicPolicy::new(&internal)), unnamed }
+    }
+
+    /// What the rules say about a topic whose name is not known: something only where none of them refuses anything.
+    #[must_use]
+    pub fn for_unnamed(&self) -> Option<Arc<TopicPolicy>> {
+        self.unnamed.clone()
     }
 
     /// What the rules say about `topic`. Internal topics are off unless a rule names them: `*` names nothing.
@@ -319,6 +330,21 @@ mod tests {
         let policy =
             Policy::new(&[rule(&["*-changelog"], Mode::Enforce)], &RuleSettings::default());
         assert_eq!(policy.for_topic("app-store-changelog").mode, Mode::Enforce);
+    }
+
+    #[test]
+    fn a_topic_without_a_name_passes_only_where_nothing_is_enforced() {
+        let default = |mode| RuleSettings { mode, ..RuleSettings::default() };
+        let table = [
+            (vec![], Mode::Enforce, None),
+            (vec![rule(&["a"], Mode::Enforce)], Mode::Off, None),
+            (vec![rule(&["a"], Mode::Off)], Mode::Observe, Some(Mode::Observe)),
+            (vec![rule(&["a"], Mode::Observe)], Mode::Off, Some(Mode::Off)),
+        ];
+        for (rules, mode, expected) in table {
+            let policy = Policy::new(&rules, &default(mode));
+            assert_eq!(policy.for_unnamed().map(|policy| policy.mode), expected, "{rules:?}");
+        }
     }
 
     #[test]

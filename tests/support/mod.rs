@@ -14,10 +14,12 @@
 pub mod admin;
 pub mod batch;
 pub mod batch_builder;
+pub mod binary;
 pub mod broker;
 pub mod case;
 pub mod client;
 pub mod guardian;
+pub mod http;
 pub mod java;
 pub mod kafka;
 pub mod log_reader;
@@ -29,3 +31,5 @@ pub mod python;
 pub mod raw_client;
 pub mod registry;
 pub mod require;
+pub mod scrape;
+pub mod valve;

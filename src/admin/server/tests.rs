@@ -74,7 +74,7 @@ async fn liveness_depends_on_nothing_and_readiness_on_latches() {
     running.readiness.drop_latch(Latch::Listeners);
     running.readiness.drop_latch(Latch::Broker);
     assert_eq!(get(running.full, "/readyz").await.0, 200);
-    running.readiness.set_note(Some("node 7 has no port".into()));
+    running.readiness.note_with(|| Some("node 7 has no port".into()));
     let (status, answer) = get(running.probes, "/readyz").await;
     assert_eq!(status, 200);
     assert!(answer.ends_with("ready, but: node 7 has no port\n"), "{answer}");
