@@ -102,8 +102,8 @@ impl App {
         let (drain, draining) = watch::channel(false);
         let metrics = Metrics::new(config.metrics.max_topics);
         let upstream = Arc::new(TcpUpstream::new(&config.upstream));
-        let gateway = Arc::new(gateway(&config, metrics, draining)?);
         let readiness = Arc::new(Readiness::new());
+        let gateway = Arc::new(gateway(&config, metrics, Arc::clone(&readiness), draining)?);
         let listeners = bind(&config, &gateway)?;
         let first = listeners.first();
         let bootstrap = match first.map(Listener::address) {
@@ -202,6 +202,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 fn gateway(
     config: &Config,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     draining: watch::Receiver<bool>,
 ) -> Result<Gateway, AppError> {
     let source = Arc::new(HttpSource::new(&config.registry, config.schema_limits)?);
@@ -215,6 +216,7 @@ fn gateway(
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&config.listen)),
             topics: Arc::new(TopicIds::default()),
+            readiness,
         },
         guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
         budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),

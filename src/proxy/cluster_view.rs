@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{address_map::AddressMap, settings::BrokerAddress, topic_ids::TopicIds};
 use crate::{
+    health::Readiness,
     text::shown,
     wire::{Cluster, Endpoint, NodeId, TopicId},
 };
@@ -18,6 +19,8 @@ pub struct ClusterView {
     pub addresses: Arc<AddressMap>,
     /// Topic ids and their names.
     pub topics: Arc<TopicIds>,
+    /// Where operators are told of nodes without a local port.
+    pub readiness: Arc<Readiness>,
 }
 
 impl Cluster for ClusterView {
@@ -42,13 +45,22 @@ impl Cluster for ClusterView {
 impl ClusterView {
     fn warn_once(&self, node: NodeId) {
         if node.0 >= 0 && self.addresses.note_outside(node) {
+            let entry = self.addresses.entry_to_add(node);
             tracing::warn!(
                 node = node.0,
-                "node {} has no local port and is hidden from clients; add {} to listen.broker_ports",
+                "node {} has no local port and is hidden from clients; add {entry} to listen.broker_ports",
                 node.0,
-                self.addresses.entry_to_add(node),
             );
+            self.readiness.set_note(Some(self.note()));
         }
+    }
+
+    fn note(&self) -> String {
+        let entry = |node: NodeId| self.addresses.entry_to_add(node);
+        let (nodes, entries): (Vec<_>, Vec<_>) =
+            self.addresses.outside().into_iter().map(|it| (it.0.to_string(), entry(it))).unzip();
+        let (nodes, entries) = (nodes.join(", "), entries.join(", "));
+        format!("no local port for these nodes: {nodes}; add {entries} to listen.broker_ports")
     }
 }
 
@@ -62,9 +74,12 @@ fn address(host: &str, port: i32) -> Option<BrokerAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::{
-        address_map::LocalPort,
-        settings::{ClientAuth, ListenSettings, PortRange},
+    use crate::{
+        health::Latch,
+        proxy::{
+            address_map::LocalPort,
+            settings::{ClientAuth, ListenSettings, PortRange},
+        },
     };
 
     fn view() -> ClusterView {
@@ -77,6 +92,7 @@ mod tests {
         ClusterView {
             addresses: Arc::new(AddressMap::new(&listen)),
             topics: Arc::new(TopicIds::default()),
+            readiness: Arc::new(Readiness::new()),
         }
     }
 
@@ -109,5 +125,13 @@ mod tests {
             assert_eq!(view.advertise(NodeId(node), "kafka", 9092), None);
         }
         assert_eq!(view.addresses.outside(), [NodeId(10), NodeId(11)]);
+        for latch in [Latch::Broker, Latch::Listeners] {
+            view.readiness.drop_latch(latch);
+        }
+        assert_eq!(
+            view.readiness.check().unwrap().unwrap(),
+            "no local port for these nodes: 10, 11; add {nodes: 10-10, ports: 9110-9110}, \
+             {nodes: 11-11, ports: 9111-9111} to listen.broker_ports"
+        );
     }
 }

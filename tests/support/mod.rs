@@ -29,3 +29,4 @@ pub mod python;
 pub mod raw_client;
 pub mod registry;
 pub mod require;
+pub mod sidecar;
