@@ -22,6 +22,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * Arguments: BOOTSTRAP [SETTING=VALUE ...]. Two settings are not Kafka's: `each=true` waits for every record before the
  * next one is sent, `commit=true` makes it one transaction (with `transactional.id`), which is aborted if anything failed.
+ *
+ * A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same
+ * producer; with `commit=true` it ends the transaction and begins the next one.
  */
 public final class ProduceCases {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -41,32 +44,57 @@ public final class ProduceCases {
                 producer.initTransactions();
                 producer.beginTransaction();
             }
-            boolean ok = send(producer, each);
-            if (commit && ok) {
-                producer.commitTransaction();
-            } else if (commit) {
-                producer.abortTransaction();
+            var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+            boolean goesOn = true;
+            while (goesOn) {
+                List<Future<RecordMetadata>> sent = new ArrayList<>();
+                goesOn = sendUntilFlush(producer, input, each, sent);
+                producer.flush();
+                boolean ok = true;
+                for (Future<RecordMetadata> future : sent) {
+                    ok &= report(future);
+                }
+                if (commit) {
+                    end(producer, ok, goesOn);
+                }
             }
         }
     }
 
-    private static boolean send(KafkaProducer<byte[], byte[]> producer, boolean each) throws Exception {
-        List<Future<RecordMetadata>> sent = new ArrayList<>();
-        var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        boolean ok = true;
+    /** Hands over the records up to the next flush; false at the end of the input. */
+    private static boolean sendUntilFlush(KafkaProducer<byte[], byte[]> producer, BufferedReader input, boolean each,
+            List<Future<RecordMetadata>> sent) throws Exception {
         for (String line = input.readLine(); line != null; line = input.readLine()) {
-            Future<RecordMetadata> future = producer.send(record(JSON.readTree(line)));
+            JsonNode json = JSON.readTree(line);
+            if (json.has("flush")) {
+                return true;
+            }
+            Future<RecordMetadata> future = producer.send(record(json));
+            sent.add(future);
             if (each) {
-                ok &= report(future);
-            } else {
-                sent.add(future);
+                await(future);
             }
         }
-        producer.flush();
-        for (Future<RecordMetadata> future : sent) {
-            ok &= report(future);
+        return false;
+    }
+
+    private static void end(KafkaProducer<byte[], byte[]> producer, boolean ok, boolean goesOn) {
+        if (ok) {
+            producer.commitTransaction();
+        } else {
+            producer.abortTransaction();
         }
-        return ok;
+        if (goesOn) {
+            producer.beginTransaction();
+        }
+    }
+
+    private static void await(Future<RecordMetadata> future) throws InterruptedException {
+        try {
+            future.get();
+        } catch (ExecutionException e) {
+            // Reported with the others.
+        }
     }
 
     private static ProducerRecord<byte[], byte[]> record(JsonNode line) {

@@ -3,10 +3,14 @@
 Run with the name of a model to print the schema that a registry must serve for it.
 """
 
+import os
 import sys
 from dataclasses import dataclass, field
 
 from dataclasses_avroschema import AvroModel
+
+# Where the schemas are published, as the library's documentation has it; the tests publish theirs on a local server.
+SCHEMA_SERVER = os.environ.get("SCHEMA_SERVER", "https://my-schema-server")
 
 
 @dataclass
@@ -19,7 +23,7 @@ class UserModel(AvroModel):
 
     class Meta:
         namespace = "User.v1"
-        schema_id = "https://my-schema-server/users/schema.avsc"
+        schema_id = f"{SCHEMA_SERVER}/users/schema.avsc"
 
 
 @dataclass
@@ -32,7 +36,7 @@ class OrderModel(AvroModel):
 
     class Meta:
         namespace = "Order.v1"
-        schema_id = "https://my-schema-server/orders/schema.avsc"
+        schema_id = f"{SCHEMA_SERVER}/orders/schema.avsc"
 
 
 USER = UserModel(name="bob", age=5)

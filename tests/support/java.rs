@@ -1,8 +1,9 @@
 //! Java clients: the jars of Apache Kafka, fetched once, and the programs in `tests/java`, compiled once.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -48,10 +49,14 @@ impl Java {
 
     /// Runs one of the programs in `tests/java` to its end.
     pub fn run(&self, class: &str, args: &[&str], stdin: &str) -> Finished {
+        process::run(self.command().arg(class).args(args), stdin, DEADLINE)
+    }
+
+    fn command(&self) -> Command {
         let mut java = Command::new("java");
         java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.class_path]);
-        process::run(java.arg(class).args(args), stdin, DEADLINE)
+        java
     }
 
     /// Sends `cases` with the producer of kafka-clients 4.4 and returns what it saw, in order. `settings` are the
@@ -65,6 +70,13 @@ impl Java {
         finished.json_lines().iter().map(Outcome::from_json).collect()
     }
 
+    /// Starts the same producer, to be told what to send while it runs.
+    pub fn producer(&self, bootstrap: &str, settings: &[&str]) -> RunningProducer {
+        let mut java = self.command();
+        java.arg("ProduceCases").arg(bootstrap).args(settings);
+        RunningProducer::start(java)
+    }
+
     /// Reads `count` records of `topic` as a member of `group`; fewer if no more come for a while.
     pub fn consume(
         &self,
@@ -73,15 +85,28 @@ impl Java {
         group: &str,
         count: usize,
     ) -> Vec<Consumed> {
-        let count = count.to_string();
-        let finished = self.run("ConsumeAll", &["group", bootstrap, topic, group, &count], "");
-        finished.json_lines().iter().map(Consumed::from_json).collect()
+        self.consume_with(bootstrap, topic, group, count, &[])
+    }
+
+    /// The same with settings of the consumer (`isolation.level=read_committed`).
+    pub fn consume_with(
+        &self,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        count: usize,
+        settings: &[&str],
+    ) -> Vec<Consumed> {
+        self.consume_all(&["group", bootstrap, topic, group, &count.to_string()], settings)
     }
 
     /// The same as a member of a share group (KIP-932).
     pub fn share(&self, bootstrap: &str, topic: &str, group: &str, count: usize) -> Vec<Consumed> {
-        let count = count.to_string();
-        let finished = self.run("ConsumeAll", &["share", bootstrap, topic, group, &count], "");
+        self.consume_all(&["share", bootstrap, topic, group, &count.to_string()], &[])
+    }
+
+    fn consume_all(&self, args: &[&str], settings: &[&str]) -> Vec<Consumed> {
+        let finished = self.run("ConsumeAll", &[args, settings].concat(), "");
         finished.json_lines().iter().map(Consumed::from_json).collect()
     }
 
@@ -89,6 +114,59 @@ impl Java {
     pub fn admin_tour(&self, bootstrap: &str, topic: &str) -> Tour {
         let lines = self.run("AdminTour", &[bootstrap, topic], "").json_lines();
         Tour { lines }
+    }
+}
+
+/// A producer that waits for what to send; it is killed on drop.
+#[derive(Debug)]
+pub struct RunningProducer {
+    process: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl RunningProducer {
+    fn start(mut java: Command) -> Self {
+        // What it complains about is seen where the test fails.
+        java.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut process = java.spawn().unwrap_or_else(|e| panic!("{java:?}: {e}"));
+        let stdin = process.stdin.take().expect("stdin is piped");
+        let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        Self { process, stdin, stdout }
+    }
+
+    /// Hands over `cases` and flushes: with a long `linger.ms`, those of a partition share a batch. Does not wait.
+    pub fn begin(&mut self, cases: &[Case]) {
+        let lines = format!("{}{{\"flush\": true}}\n", case::to_lines(cases));
+        self.stdin.write_all(lines.as_bytes()).expect("the producer runs");
+        self.stdin.flush().expect("the producer runs");
+    }
+
+    /// What became of the next `count` records that were handed over.
+    pub fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
+        let outcome = |line: String| {
+            let json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+            Outcome::from_json(&json)
+        };
+        let mut line = || {
+            let mut line = String::new();
+            self.stdout.read_line(&mut line).expect("the producer speaks UTF-8");
+            line
+        };
+        (0..count).map(|_| outcome(line())).collect()
+    }
+
+    /// Sends `cases`, flushed at the end, and waits for what becomes of them.
+    pub fn send(&mut self, cases: &[Case]) -> Vec<Outcome> {
+        self.begin(cases);
+        self.outcomes(cases.len())
+    }
+}
+
+impl Drop for RunningProducer {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 

@@ -32,4 +32,5 @@ pub mod raw_client;
 pub mod registry;
 pub mod require;
 pub mod scrape;
+pub mod sidecar;
 pub mod valve;

@@ -22,7 +22,17 @@ impl Proxy {
     /// Starts in front of `upstream` with `registry`, and the YAML in `more` (top-level keys beyond `listen`, `upstream`
     /// and `registry`), and waits until a broker has answered.
     pub async fn start(upstream: &[String], registry: &str, more: &str) -> Self {
-        let proxy = Self::start_unready(upstream, registry, more).await;
+        Self::start_with(upstream, registry, more, &[]).await
+    }
+
+    /// The same with environment variables, which go over what the file says (`SCHEMAWARD_LISTEN__BROKER_PORTS`).
+    pub async fn start_with(
+        upstream: &[String],
+        registry: &str,
+        more: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let proxy = Self::start_unready_with(upstream, registry, more, variables).await;
         while !proxy.app.readiness().is_ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -31,6 +41,15 @@ impl Proxy {
 
     /// The same without waiting.
     pub async fn start_unready(upstream: &[String], registry: &str, more: &str) -> Self {
+        Self::start_unready_with(upstream, registry, more, &[]).await
+    }
+
+    async fn start_unready_with(
+        upstream: &[String],
+        registry: &str,
+        more: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         install_crypto();
         let host = loopback();
         let upstream: Vec<_> = upstream.iter().map(|broker| format!("\"{broker}\"")).collect();
@@ -41,7 +60,8 @@ impl Proxy {
             FIRST_BROKER_PORT + 9,
             upstream.join(", "),
         );
-        let config = Config::parse(&file, "test.yaml", std::iter::empty())
+        let variables = variables.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        let config = Config::parse(&file, "test.yaml", variables)
             .unwrap_or_else(|errors| panic!("{errors}\n{file}"));
         let app = App::start(config).await.unwrap_or_else(|error| panic!("{error}"));
         Self { app, host }

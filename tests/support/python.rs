@@ -16,6 +16,7 @@ use super::{once, require};
 #[derive(Debug, Clone)]
 pub struct Python {
     interpreter: PathBuf,
+    schema_server: Option<String>,
 }
 
 impl Python {
@@ -23,7 +24,15 @@ impl Python {
     pub fn get() -> Option<Self> {
         static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         let made = ENVIRONMENT.get_or_init(|| require::python().and_then(|()| make_environment()));
-        Some(Self { interpreter: require::or_skip(made)?.join("bin/python") })
+        let interpreter = require::or_skip(made)?.join("bin/python");
+        Some(Self { interpreter, schema_server: None })
+    }
+
+    /// Lets the event models name schemas at this base URL; `https://my-schema-server` otherwise.
+    #[must_use]
+    pub fn schemas_at(mut self, url: &str) -> Self {
+        self.schema_server = Some(url.to_owned());
+        self
     }
 
     /// Runs one of the scripts in `tests/python` to its end.
@@ -31,6 +40,9 @@ impl Python {
         let mut python = Command::new(&self.interpreter);
         // The scripts' folder is part of the package: nothing shall be written there.
         python.env("PYTHONDONTWRITEBYTECODE", "1");
+        if let Some(url) = &self.schema_server {
+            python.env("SCHEMA_SERVER", url);
+        }
         python.arg(once::package().join("tests/python").join(script)).args(args);
         process::run(&mut python, stdin, DEADLINE)
     }
