@@ -90,6 +90,12 @@ impl Fate {
         let sent = (&self.event.value, &self.event.headers);
         self.stored.as_ref().is_some_and(|stored| (&stored.value, &stored.headers) == sent)
     }
+
+    /// Whether its producer was told that it is refused, and the broker has nothing of it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.seen, Seen::Refused(_)) && self.stored.is_none()
+    }
 }
 
 /// What became of all events. Its text is the table.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -47,6 +47,8 @@ impl Producer {
     pub fn new(bootstrap: &str) -> KafkaResult<Self> {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", bootstrap).set("message.timeout.ms", "20000");
+        // What went wrong stands in the table.
+        settings.set_log_level(RDKafkaLogLevel::Critical);
         settings.create().map(Self)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -35,6 +35,7 @@ pub async fn stored(bootstrap: &str, topic: &str) -> KafkaResult<Vec<Stored>> {
 fn read(bootstrap: &str, topic: &str) -> KafkaResult<Vec<Stored>> {
     let mut settings = ClientConfig::new();
     settings.set("bootstrap.servers", bootstrap).set("group.id", "schemaward-demo");
+    settings.set_log_level(RDKafkaLogLevel::Critical);
     let consumer: BaseConsumer = settings.create()?;
     let (first, end) = consumer.fetch_watermarks(topic, 0, PATIENCE)?;
     let mut partitions = TopicPartitionList::new();
