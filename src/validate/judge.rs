@@ -28,8 +28,12 @@ pub struct MemorySpent {
     pub needed: usize,
 }
 
+/// Schema references that are remembered from record to record.
+const MEMO_ENTRIES: usize = 8;
 /// Longest schema reference header that is remembered from record to record, in bytes.
 const MAX_MEMO_BYTES: usize = 2_048;
+/// Longest one whose memory is kept from batch to batch.
+const KEPT_MEMO_BYTES: usize = 256;
 
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
@@ -48,9 +52,15 @@ pub struct Workspace {
     memo: Memo,
 }
 
-/// The last schema reference of a walk and what became of it: records of one batch mostly share it.
+/// The last schema references of a walk and what became of them, latest first: records of one batch mostly share a few.
 #[derive(Debug, Default)]
 struct Memo {
+    entries: [MemoEntry; MEMO_ENTRIES],
+}
+
+/// One `schema-id` header. Without `found` it is a free place.
+#[derive(Debug, Default)]
+struct MemoEntry {
     header: Vec<u8>,
     found: Option<Found>,
 }
@@ -58,6 +68,8 @@ struct Memo {
 /// What a `schema-id` header leads to.
 #[derive(Debug, Clone)]
 enum Found {
+    /// It can be read, and the topic asks for no more.
+    Named,
     Schema(Arc<Schema>),
     Rejected(Rejection),
     Unknown(SchemaRef, Option<SourceError>),
@@ -107,9 +119,11 @@ impl Judge {
         allowance: &mut dyn Allowance,
     ) -> Result<PartitionVerdict, MemorySpent> {
         let Workspace { scratch, memo } = workspace;
-        memo.found = None;
         let walk = Walk { judge: self, policy, resolved };
-        match walk.batch(record_set, scratch, memo, allowance) {
+        let walked = walk.batch(record_set, scratch, memo, allowance);
+        // What it found holds for this moment and this topic only.
+        memo.forget();
+        match walked {
             Ok(verdict) => Ok(verdict),
             Err(error) => fault(&error).map(PartitionVerdict::faulty),
         }
@@ -120,6 +134,9 @@ impl Judge {
             Ok(reference) => reference,
             Err(error) => return Found::Rejected(reference_rejection(&error)),
         };
+        if policy.check == Check::Metadata {
+            return Found::Named;
+        }
         if !policy.allows_schema(&reference, &self.references) {
             let detail = format!("schema {} is not allowed on this topic", reference.shown());
             return Found::Rejected(Rejection::new(Reason::SchemaNotAllowed, detail));
@@ -190,13 +207,8 @@ impl Walk<'_> {
             let detail = "the value is null and this topic allows no tombstones";
             return Rejection::new(Reason::PayloadMissing, detail).into();
         };
-        if self.policy.check == Check::Metadata {
-            return match self.judge.references.parse(header) {
-                Ok(_) => Outcome::Accepted,
-                Err(error) => reference_rejection(&error).into(),
-            };
-        }
         match memo.find(header, || self.judge.find(header, self.policy, self.resolved)) {
+            Found::Named => Outcome::Accepted,
             Found::Schema(schema) => match check(schema, encoding, value) {
                 Ok(()) => Outcome::Accepted,
                 Err(rejection) => rejection.into(),
@@ -208,17 +220,53 @@ impl Walk<'_> {
 }
 
 impl Memo {
-    /// What `header` leads to, asking `find` only if the record before had another one.
-    /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
+    /// What `header` leads to, asking `find` only if none of the last records had it.
     fn find(&mut self, header: &[u8], find: impl FnOnce() -> Found) -> &Found {
-        if self.header != header || header.is_empty() {
-            self.found = None;
+        let [latest, ..] = &self.entries;
+        if !latest.is_of(header) {
+            self.bring_forward(header);
         }
-        if self.found.is_none() {
-            self.header.clear();
-            self.header.extend(header.iter().take_while(|_| header.len() <= MAX_MEMO_BYTES));
+        let [latest, ..] = &mut self.entries;
+        latest.found.get_or_insert_with(find)
+    }
+
+    /// Makes the entry of `header` the latest: its own, or a free one, or the one that was not used for longest.
+    #[inline(never)]
+    fn bring_forward(&mut self, header: &[u8]) {
+        // Free ones come last.
+        let fits = |entry: &MemoEntry| entry.found.is_none() || entry.is_of(header);
+        let moved = self.entries.iter().position(fits).map_or(MEMO_ENTRIES, |at| at + 1);
+        if let Some(moved) = self.entries.get_mut(..moved) {
+            moved.rotate_right(1);
         }
-        self.found.get_or_insert_with(find)
+        let [latest, ..] = &mut self.entries;
+        if !latest.is_of(header) {
+            latest.begin(header);
+        }
+    }
+
+    fn forget(&mut self) {
+        for entry in self.entries.iter_mut().take_while(|entry| entry.found.is_some()) {
+            entry.found = None;
+            if entry.header.capacity() > KEPT_MEMO_BYTES {
+                entry.header = Vec::new();
+            }
+        }
+    }
+}
+
+impl MemoEntry {
+    fn is_of(&self, header: &[u8]) -> bool {
+        self.header == header && self.found.is_some() && !header.is_empty()
+    }
+
+    /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
+    fn begin(&mut self, header: &[u8]) {
+        self.found = None;
+        self.header.clear();
+        if header.len() <= MAX_MEMO_BYTES {
+            self.header.extend_from_slice(header);
+        }
     }
 }
 
