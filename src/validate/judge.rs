@@ -28,8 +28,12 @@ pub struct MemorySpent {
     pub needed: usize,
 }
 
+/// Schema references that are remembered from record to record.
+const MEMO_ENTRIES: usize = 8;
 /// Longest schema reference header that is remembered from record to record, in bytes.
 const MAX_MEMO_BYTES: usize = 2_048;
+/// Longest one whose memory is kept from batch to batch.
+const KEPT_MEMO_BYTES: usize = 256;
 
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
@@ -48,9 +52,15 @@ pub struct Workspace {
     memo: Memo,
 }
 
-/// The last schema reference of a walk and what became of it: records of one batch mostly share it.
+/// The last schema references of a walk and what became of them, latest first: records of one batch mostly share a few.
 #[derive(Debug, Default)]
 struct Memo {
+    entries: [MemoEntry; MEMO_ENTRIES],
+}
+
+/// One `schema-id` header. Without `found` it is a free place.
+#[derive(Debug, Default)]
+struct MemoEntry {
     header: Vec<u8>,
     found: Option<Found>,
 }
@@ -58,6 +68,8 @@ struct Memo {
 /// What a `schema-id` header leads to.
 #[derive(Debug, Clone)]
 enum Found {
+    /// It can be read, and the topic asks for no more.
+    Named,
     Schema(Arc<Schema>),
     Rejected(Rejection),
     Unknown(SchemaRef, Option<SourceError>),
@@ -107,9 +119,11 @@ impl Judge {
         allowance: &mut dyn Allowance,
     ) -> Result<PartitionVerdict, MemorySpent> {
         let Workspace { scratch, memo } = workspace;
-        memo.found = None;
         let walk = Walk { judge: self, policy, resolved };
-        match walk.batch(record_set, scratch, memo, allowance) {
+        let walked = walk.batch(record_set, scratch, memo, allowance);
+        // What it found holds for this moment and this topic only.
+        memo.forget();
+        match walked {
             Ok(verdict) => Ok(verdict),
             Err(error) => fault(&error).map(PartitionVerdict::faulty),
         }
@@ -123,14 +137,6 @@ impl Judge {
         Err(Rejection::new(Reason::SchemaNotAllowed, detail))
     }
 
-    /// What can be said of a reference without looking it up.
-    fn present(&self, header: &[u8], policy: &TopicPolicy) -> Result<(), Rejection> {
-        match self.references.parse(header) {
-            Ok(reference) => self.allowed(&reference, policy),
-            Err(error) => Err(reference_rejection(&error)),
-        }
-    }
-
     fn find(&self, header: &[u8], policy: &TopicPolicy, resolved: &Resolved) -> Found {
         let reference = match self.references.parse(header) {
             Ok(reference) => reference,
@@ -138,6 +144,9 @@ impl Judge {
         };
         if let Err(rejection) = self.allowed(&reference, policy) {
             return Found::Rejected(rejection);
+        }
+        if policy.check == Check::Metadata {
+            return Found::Named;
         }
         let known = resolved.get(&reference).cloned();
         match known.or_else(|| self.schemas.cached(&reference)) {
@@ -208,13 +217,8 @@ impl Walk<'_> {
             Fact::Missing | Fact::Null => return missing(name, Reason::MissingSchemaId).into(),
             Fact::Conflict => return conflict("the schema reference").into(),
         };
-        if self.policy.check == Check::Metadata {
-            return match self.judge.present(header, self.policy) {
-                Ok(()) => Outcome::Accepted,
-                Err(rejection) => rejection.into(),
-            };
-        }
         match memo.find(header, || self.judge.find(header, self.policy, self.resolved)) {
+            Found::Named => Outcome::Accepted,
             Found::Schema(schema) => match check(schema, encoding, value) {
                 Ok(()) => Outcome::Accepted,
                 Err(rejection) => rejection.into(),
@@ -240,17 +244,53 @@ impl Walk<'_> {
 }
 
 impl Memo {
-    /// What `header` leads to, asking `find` only if the record before had another one.
-    /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
+    /// What `header` leads to, asking `find` only if none of the last records had it.
     fn find(&mut self, header: &[u8], find: impl FnOnce() -> Found) -> &Found {
-        if self.header != header || header.is_empty() {
-            self.found = None;
+        let [latest, ..] = &self.entries;
+        if !latest.is_of(header) {
+            self.bring_forward(header);
         }
-        if self.found.is_none() {
-            self.header.clear();
-            self.header.extend(header.iter().take_while(|_| header.len() <= MAX_MEMO_BYTES));
+        let [latest, ..] = &mut self.entries;
+        latest.found.get_or_insert_with(find)
+    }
+
+    /// Makes the entry of `header` the latest: its own, or a free one, or the one that was not used for longest.
+    #[inline(never)]
+    fn bring_forward(&mut self, header: &[u8]) {
+        // Free ones come last.
+        let fits = |entry: &MemoEntry| entry.found.is_none() || entry.is_of(header);
+        let moved = self.entries.iter().position(fits).map_or(MEMO_ENTRIES, |at| at + 1);
+        if let Some(moved) = self.entries.get_mut(..moved) {
+            moved.rotate_right(1);
         }
-        self.found.get_or_insert_with(find)
+        let [latest, ..] = &mut self.entries;
+        if !latest.is_of(header) {
+            latest.begin(header);
+        }
+    }
+
+    fn forget(&mut self) {
+        for entry in self.entries.iter_mut().take_while(|entry| entry.found.is_some()) {
+            entry.found = None;
+            if entry.header.capacity() > KEPT_MEMO_BYTES {
+                entry.header = Vec::new();
+            }
+        }
+    }
+}
+
+impl MemoEntry {
+    fn is_of(&self, header: &[u8]) -> bool {
+        self.header == header && self.found.is_some() && !header.is_empty()
+    }
+
+    /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
+    fn begin(&mut self, header: &[u8]) {
+        self.found = None;
+        self.header.clear();
+        if header.len() <= MAX_MEMO_BYTES {
+            self.header.extend_from_slice(header);
+        }
     }
 }
 

@@ -45,6 +45,12 @@ impl Encoding {
             (b"protobuf", Encoding::Protobuf),
             (b"application/x-protobuf", Encoding::Protobuf),
         ];
+        match value {
+            // What nearly every record says: spelled like this, it needs no more than a comparison.
+            b"avro" => return Some(Self::Avro),
+            b"avro-json" => return Some(Self::AvroJson),
+            _ => {}
+        }
         let essence = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii();
         NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map(|(_, it)| *it)
     }

@@ -1,0 +1,114 @@
+//! Work for `scripts/instructions` to count: `instructions CASE ROUNDS` does one of the cases that many times and nothing
+//! else in a way that depends on that number. Without arguments it prints the cases, each with the units of one round.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on shall panic")]
+
+#[allow(dead_code, reason = "shared with the benchmarks and a test")]
+mod workloads;
+
+use std::{hint::black_box, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use kafka_protocol::records::Compression;
+use schemaward::proxy::produce::ProduceGate;
+use schemaward::record::{Batch, Scratch, Unlimited};
+use schemaward::validate::judge::{Resolved, Workspace};
+use schemaward::validate::metadata::HeaderNames;
+use schemaward::wire::{Frame, produce::ProduceRequest, request::Request};
+use workloads::Value;
+
+const ID: &str = "42";
+const DOCUMENT: &str = "https://my-schema-server/users/schema.avsc";
+const FOUR: [&str; 4] = [ID, "43", DOCUMENT, "users/schema.avsc"];
+const RECORDS: usize = 1_000;
+const PARTITIONS: i32 = 100;
+
+/// What is counted, what one round of it consists of, and how to do a number of rounds.
+struct Case {
+    name: &'static str,
+    units: usize,
+    unit: &'static str,
+    run: fn(usize),
+}
+
+#[rustfmt::skip]
+const CASES: [Case; 10] = [
+    Case { name: "checksum", units: RECORDS, unit: "record", run: checksum },
+    Case { name: "walk", units: RECORDS, unit: "record", run: walk },
+    Case { name: "judge-avro", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], RECORDS) },
+    Case { name: "judge-avro-four-schemas", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &FOUR, RECORDS) },
+    Case { name: "judge-avro-json", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::AvroJson, &[DOCUMENT], RECORDS) },
+    Case { name: "judge-batch-of-one-by-url", units: 1, unit: "batch", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], 1) },
+    Case { name: "judge-batch-of-one-by-id", units: 1, unit: "batch", run: |rounds| judge(rounds, Value::Avro, &[ID], 1) },
+    Case { name: "parse", units: 1, unit: "request", run: |rounds| parse(rounds, 1) },
+    Case { name: "parse-many-partitions", units: 100, unit: "partition", run: |rounds| parse(rounds, PARTITIONS) },
+    Case { name: "gate-one-record", units: 1, unit: "request", run: gate },
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let named = |name: &String| CASES.iter().find(|case| case.name == name);
+    match (arguments.get(1).and_then(named), arguments.get(2).map(|rounds| rounds.parse())) {
+        (Some(case), Some(Ok(rounds))) => (case.run)(rounds),
+        _ => CASES.iter().for_each(|case| println!("{} {} {}", case.name, case.units, case.unit)),
+    }
+}
+
+fn events(value: Value, schemas: &[&'static str], records: usize) -> Bytes {
+    workloads::record_set(Compression::None, value, schemas, records)
+}
+
+fn checksum(rounds: usize) {
+    let bytes = events(Value::Avro, &[DOCUMENT], RECORDS);
+    for _ in 0..rounds {
+        Batch::parse(black_box(&bytes)).unwrap().verify_checksum().unwrap();
+    }
+}
+
+fn walk(rounds: usize) {
+    let bytes = events(Value::Avro, &[DOCUMENT], RECORDS);
+    let (names, mut scratch) = (HeaderNames::default(), Scratch::new());
+    for _ in 0..rounds {
+        assert_eq!(workloads::walk(black_box(&bytes), &names, &mut scratch), RECORDS);
+    }
+}
+
+fn judge(rounds: usize, value: Value, schemas: &[&'static str], records: usize) {
+    let bytes = events(value, schemas, records);
+    let judge = workloads::judge(schemas);
+    let (policy, resolved) = (workloads::policy(), Resolved::new());
+    let mut workspace = Workspace::default();
+    for _ in 0..rounds {
+        let bytes = black_box(&bytes);
+        let verdict = judge.walk(bytes, &policy, &resolved, &mut workspace, &mut Unlimited);
+        let verdict = verdict.unwrap();
+        assert!(verdict.is_settled() && verdict.rejected_records() == 0);
+    }
+}
+
+fn request(partitions: i32) -> Frame {
+    workloads::produce(12, 1, partitions, &events(Value::Avro, &[DOCUMENT], 1))
+}
+
+fn parse(rounds: usize, partitions: i32) {
+    let frame = request(partitions);
+    for _ in 0..rounds {
+        assert_eq!(ProduceRequest::parse(black_box(&frame)).unwrap().topics.len(), 1);
+    }
+}
+
+fn gate(rounds: usize) {
+    let frame = request(1);
+    let (_running, gateway) = workloads::gateway(&[DOCUMENT]);
+    let holding = gateway.budget.holder();
+    let mut gate = ProduceGate::new(Arc::clone(&gateway), workloads::peer(), holding);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let arrived = Instant::now();
+    runtime.block_on(async {
+        for _ in 0..rounds {
+            let (_, request) = Request::new(black_box(frame.clone())).unwrap();
+            let Request::Produce(produce) = request else { unreachable!("it is one") };
+            assert_eq!(gate.judge(&produce, arrived).await.unwrap().forwarded, 1);
+        }
+    });
+}
