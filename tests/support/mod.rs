@@ -21,6 +21,7 @@ pub mod guardian;
 pub mod java;
 pub mod kafka;
 pub mod log_reader;
+pub mod my_schema_server;
 pub mod once;
 pub mod process;
 pub mod produce;
