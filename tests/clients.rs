@@ -8,7 +8,8 @@ use serde_json::json;
 use support::batch::{Batch, Codec};
 use support::case::{Case, Outcome};
 use support::java::Java;
-use support::kafka;
+use support::kafka::{self, Kafka};
+use support::my_schema_server::Documented;
 use support::python::Python;
 use support::registry::Mood;
 use support::sidecar::{Sidecar, user, wait_until};
@@ -19,50 +20,73 @@ mod support;
 /// What a dataclasses-avroschema user sees of a broker's or our refusal: aiokafka 0.14 has no class for 87.
 const REFUSED: &str = "UnknownError";
 
+/// The cases of `tests/python/events.py` in the order in which they are sent, and whether they are valid.
+const EVENTS: [(&str, bool); 10] = [
+    ("valid_avro", true),
+    ("without_schema_id", false),
+    ("valid_avro_json", true),
+    ("without_metadata", false),
+    ("truncated", false),
+    ("valid_serialization_type", true),
+    ("wrong_schema", false),
+    ("wrong_type_in_avro_json", false),
+    ("valid_avro", true),
+    ("valid_avro_json", true),
+];
+
 #[test]
 fn events_of_the_streaming_example_pass_and_broken_ones_are_refused() {
     let (Some(kafka), Some(python)) = (kafka::shared_single(), Python::get()) else { return };
     let sidecar = Sidecar::start(kafka, "");
+    for (path, schema) in event_schemas(&python) {
+        sidecar.registry.document(path, &schema);
+    }
     let python = python.schemas_at(&sidecar.registry.url());
-    for (path, model) in [("users", "UserModel"), ("orders", "OrderModel")] {
-        sidecar.registry.document(&format!("{path}/schema.avsc"), &python.schema_of(model));
-    }
-    let table = [
-        ("valid_avro", true),
-        ("without_schema_id", false),
-        ("valid_avro_json", true),
-        ("without_metadata", false),
-        ("truncated", false),
-        ("valid_serialization_type", true),
-        ("wrong_schema", false),
-        ("wrong_type_in_avro_json", false),
-        ("valid_avro", true),
-        ("valid_avro_json", true),
-    ];
-    let names = table.map(|(name, _)| name);
-    let valid: Vec<_> = table.iter().filter(|(_, ok)| *ok).map(|(name, _)| *name).collect();
-    let direct = kafka.bootstrap();
-    for topic in ["events", "events-direct"] {
-        admin::create_topic(&direct, topic, 1, 1);
-    }
-    let seen = python.produce_events(&sidecar.bootstrap(), "events", &[], &names);
-    for ((name, ok), outcome) in table.iter().zip(&seen) {
-        assert_eq!(outcome.ok, *ok, "{name}: {outcome:?}");
-        assert_eq!(outcome.error.as_deref(), (!ok).then_some(REFUSED), "{name}");
-    }
-    // The same library without the proxy says what the bytes have to be.
-    let sent = python.produce_events(&direct, "events-direct", &[], &valid);
-    assert!(sent.iter().all(|outcome| outcome.ok), "{sent:?}");
-    assert_eq!(contents(&direct, "events"), contents(&direct, "events-direct"));
-
-    let read = python.consume_events(&sidecar.bootstrap(), "events", valid.len());
-    let bob = json!({"name": "bob", "age": 5, "accounts": {"key": 1}});
-    assert_eq!(read.iter().map(|line| &line["event"]).collect::<Vec<_>>(), vec![&bob; valid.len()]);
+    check_events(kafka, &python, &sidecar.bootstrap(), "events");
     for (reason, count) in
         [("missing_schema_id", 1.0), ("missing_content_type", 1.0), ("payload_invalid", 3.0)]
     {
         assert_eq!(sidecar.rejected("events", reason), count, "{reason}");
     }
+}
+
+#[test]
+fn the_streaming_example_needs_no_change_but_its_bootstrap_servers() {
+    let (Some(kafka), Some(java), Some(python)) =
+        (kafka::shared_single(), Java::get(), Python::get())
+    else {
+        return;
+    };
+    let schemas = event_schemas(&python);
+    let Some(documented) = Documented::start(kafka, &java, &schemas) else { return };
+    check_events(kafka, &python, &documented.bootstrap(), "events-as-documented");
+}
+
+fn event_schemas(python: &Python) -> [(&'static str, String); 2] {
+    [("users/schema.avsc", "UserModel"), ("orders/schema.avsc", "OrderModel")]
+        .map(|(path, model)| (path, python.schema_of(model)))
+}
+
+/// Sends all [`EVENTS`] to `topic` through the proxy at `bootstrap`, and reads those that are left through it.
+fn check_events(kafka: &Kafka, python: &Python, bootstrap: &str, topic: &str) {
+    let (direct, beside) = (kafka.bootstrap(), format!("{topic}-direct"));
+    for topic in [topic, &beside] {
+        admin::create_topic(&direct, topic, 1, 1);
+    }
+    let seen = python.produce_events(bootstrap, topic, &[], &EVENTS.map(|(name, _)| name));
+    for ((name, ok), outcome) in EVENTS.iter().zip(&seen) {
+        assert_eq!(outcome.ok, *ok, "{name}: {outcome:?}");
+        assert_eq!(outcome.error.as_deref(), (!ok).then_some(REFUSED), "{name}");
+    }
+    // The same library without the proxy says what the bytes have to be.
+    let valid: Vec<_> = EVENTS.iter().filter(|(_, ok)| *ok).map(|(name, _)| *name).collect();
+    let sent = python.produce_events(&direct, &beside, &[], &valid);
+    assert!(sent.iter().all(|outcome| outcome.ok), "{sent:?}");
+    assert_eq!(contents_of(&direct, topic, 0), contents_of(&direct, &beside, 0));
+
+    let read = python.consume_events(bootstrap, topic, valid.len());
+    let bob = json!({"name": "bob", "age": 5, "accounts": {"key": 1}});
+    assert_eq!(read.iter().map(|line| &line["event"]).collect::<Vec<_>>(), vec![&bob; valid.len()]);
 }
 
 #[test]
@@ -266,10 +290,6 @@ fn assert_stored(seen: &[Outcome], first: i64) {
 
 /// Key, value and headers.
 type Content = (Option<Bytes>, Option<Bytes>, Vec<(String, Option<Bytes>)>);
-
-fn contents(bootstrap: &str, topic: &str) -> Vec<Content> {
-    contents_of(bootstrap, topic, 0)
-}
 
 fn contents_of(bootstrap: &str, topic: &str, partition: i32) -> Vec<Content> {
     let records = log_reader::stored(bootstrap, topic, partition).into_iter();

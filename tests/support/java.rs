@@ -52,7 +52,8 @@ impl Java {
         process::run(self.command().arg(class).args(args), stdin, DEADLINE)
     }
 
-    fn command(&self) -> Command {
+    /// `java` with the class path; what is missing is the class and its arguments.
+    pub fn command(&self) -> Command {
         let mut java = Command::new("java");
         java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.class_path]);

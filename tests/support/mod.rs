@@ -23,6 +23,7 @@ pub mod http;
 pub mod java;
 pub mod kafka;
 pub mod log_reader;
+pub mod my_schema_server;
 pub mod once;
 pub mod process;
 pub mod produce;

@@ -33,7 +33,11 @@ fn skip<T>(why: &str) -> Option<T> {
     None
 }
 
-fn program(name: &str) -> Result<(), String> {
+/// A program that knows `--version`.
+///
+/// # Errors
+/// It is missing.
+pub fn program(name: &str) -> Result<(), String> {
     let found = Command::new(name)
         .arg("--version")
         .stdin(Stdio::null())

@@ -1,7 +1,7 @@
 //! A proxy and a registry on threads of their own, in front of a real Kafka: for tests that block, on other programs or
 //! on a [`RawClient`].
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::kafka::Kafka;
 use super::proxy::Proxy;
-use super::raw_client::RawClient;
+use super::raw_client::{RawClient, invalid};
 use super::registry::Registry;
 
 /// The schema that [`Sidecar::start`] publishes as number 1: a name and an age.
@@ -70,13 +70,7 @@ impl Sidecar {
     pub fn admin(&self, path: &str) -> String {
         let at = self.proxy.admin();
         let address = at.strip_prefix("http://").expect("plain HTTP");
-        let mut stream = TcpStream::connect(address).expect("the admin listener is there");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("the admin listener reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the admin listener answers in UTF-8");
-        answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
+        http_get(address, path).expect("the admin listener answers")
     }
 
     /// Bytes of memory that unfinished work holds at this moment.
@@ -95,6 +89,20 @@ impl fmt::Debug for Sidecar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sidecar").field("bootstrap", &self.bootstrap()).finish_non_exhaustive()
     }
+}
+
+/// The body of what an HTTP server at `address` answers.
+///
+/// # Errors
+/// Nobody is there, or no text comes.
+pub fn http_get(address: &str, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| invalid(format!("no HTTP: {answer:?}")))
 }
 
 /// `{"name": name, "age": 36}` in binary, for [`USER`].
