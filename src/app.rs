@@ -164,6 +164,12 @@ impl App {
         &self.gateway.metrics
     }
 
+    /// What unfinished work holds.
+    #[must_use]
+    pub fn memory_budget(&self) -> &Arc<MemoryBudget> {
+        &self.gateway.budget
+    }
+
     /// Stops accepting, lets connections finish what is in flight, and ends.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ impl MemoryBudget {
         let account = Arc::new(Account::default());
         ledger.accounts.insert(holder, Arc::clone(&account));
         let holder = Holder { budget: Arc::clone(self), id: holder, account };
-        Holding { holder: Arc::new(holder), mine: 0 }
+        Holding { holder: Arc::new(holder), mine: 0, spared: 0 }
     }
 
     /// Bytes that holders may use together, the last request's overdraft apart.
@@ -119,7 +119,7 @@ impl MemoryBudget {
     fn queue(self: &Arc<Self>, holder: &Holder, ask: Ask, now: Instant) -> Place {
         let (served, served_signal) = oneshot::channel();
         let account = Arc::clone(&holder.account);
-        account.starved.store(ask.stage == Stage::Continue, SeqCst);
+        account.starves(ask.stage);
         let mut ledger = self.lock();
         let ticket = ledger.next_id();
         let waiter = Waiter { holder: holder.id, account: Arc::clone(&account), ask, served };
@@ -130,13 +130,7 @@ impl MemoryBudget {
         if ledger.waiters.contains_key(&ticket) {
             self.waits.fetch_add(1, SeqCst);
         }
-        Place {
-            budget: Arc::clone(self),
-            ticket,
-            account,
-            bytes: ask.bytes,
-            served_signal: Some(served_signal),
-        }
+        Place { budget: Arc::clone(self), ticket, account, ask, served_signal: Some(served_signal) }
     }
 
     /// Serves those in line while no more than the capacity is used.
@@ -148,7 +142,7 @@ impl MemoryBudget {
                 ledger.over = Some(waiter.holder);
             }
             waiter.account.add(waiter.ask.bytes, self.millis(now));
-            waiter.account.starved.store(false, SeqCst);
+            waiter.account.starves_no_more(waiter.ask.stage);
             // A receiver that is gone gives the bytes back itself: see `Place`.
             let _ = waiter.served.send(());
         }
@@ -202,6 +196,7 @@ impl MemoryBudget {
 pub struct Holding {
     holder: Arc<Holder>,
     mine: usize,
+    spared: usize,
 }
 
 /// One account, shared by the holdings of a connection.
@@ -222,7 +217,27 @@ impl Holding {
     /// Another part's holding on the same account; holds nothing yet.
     #[must_use]
     pub fn sibling(&self) -> Self {
-        Self { holder: Arc::clone(&self.holder), mine: 0 }
+        Self { holder: Arc::clone(&self.holder), mine: 0, spared: 0 }
+    }
+
+    /// The same, but [`Self::cover`] and [`Self::begin_cover`] do not ask for the first `bytes`: what every connection may
+    /// hold anyway. So nobody who asks for little waits behind those who ask for much.
+    #[must_use]
+    pub const fn sparing(mut self, bytes: usize) -> Self {
+        self.spared = bytes;
+        self
+    }
+
+    /// Bytes that have to be held in order to cover `total`.
+    #[must_use]
+    pub const fn to_cover(&self, total: usize) -> usize {
+        total.saturating_sub(self.spared)
+    }
+
+    /// Bytes that may be in use here without asking for more.
+    #[must_use]
+    pub const fn covered(&self) -> usize {
+        self.mine.saturating_add(self.spared)
     }
 
     /// Bytes held here, siblings apart.
@@ -236,7 +251,7 @@ impl Holding {
     /// # Cancel safety
     /// Dropped before it is done, it has taken nothing.
     pub async fn begin_cover(&mut self, total: usize) {
-        let missing = total.saturating_sub(self.mine);
+        let missing = total.saturating_sub(self.covered());
         if missing > 0 {
             self.begin(missing).await;
         }
@@ -247,15 +262,15 @@ impl Holding {
     /// # Cancel safety
     /// Dropped before it is done, it has taken nothing.
     pub async fn cover(&mut self, total: usize) {
-        let missing = total.saturating_sub(self.mine);
+        let missing = total.saturating_sub(self.covered());
         if missing > 0 {
             self.grow(missing).await;
         }
     }
 
-    /// Gives back what is held beyond `total` bytes.
+    /// Gives back what is not needed to cover `total` bytes.
     pub fn shrink_to(&mut self, total: usize) {
-        self.shrink(self.mine.saturating_sub(total));
+        self.shrink(self.mine.saturating_sub(self.to_cover(total)));
     }
 
     /// Takes `bytes` for a new request if they are there at once.
@@ -379,8 +394,8 @@ struct Account {
     held: AtomicUsize,
     /// Last progress, in milliseconds of the budget.
     progressed: AtomicU64,
-    /// Waits for bytes without which a request that was begun cannot go on.
-    starved: AtomicBool,
+    /// How many of the holder's parts wait for bytes without which a request that was begun cannot go on.
+    starved: AtomicUsize,
     evicted: AtomicBool,
     eviction: Notify,
 }
@@ -397,7 +412,15 @@ impl Account {
 
     /// Whoever is over the capacity gets what he asks for and has no excuse.
     fn is_starved(&self, over: bool) -> bool {
-        !over && self.starved.load(SeqCst)
+        !over && self.starved.load(SeqCst) > 0
+    }
+
+    fn starves(&self, stage: Stage) {
+        self.starved.fetch_add(usize::from(stage == Stage::Continue), SeqCst);
+    }
+
+    fn starves_no_more(&self, stage: Stage) {
+        self.starved.fetch_sub(usize::from(stage == Stage::Continue), SeqCst);
     }
 
     fn evict(&self) {
@@ -438,9 +461,12 @@ struct Ask {
     stage: Stage,
 }
 
+/// What bytes are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub enum Stage {
+    /// For something new: it waits until no more than the capacity is used.
     Begin,
+    /// To go on with what was begun: whoever is over the capacity gets them.
     Continue,
 }
 
@@ -449,7 +475,7 @@ struct Place {
     budget: Arc<MemoryBudget>,
     ticket: u64,
     account: Arc<Account>,
-    bytes: usize,
+    ask: Ask,
     served_signal: Option<oneshot::Receiver<()>>,
 }
 
@@ -475,13 +501,14 @@ impl Drop for Place {
         }
         let mut ledger = self.budget.lock();
         if ledger.waiters.remove(&self.ticket).is_some() {
+            self.account.starves_no_more(self.ask.stage);
             // The time in line was not the holder's fault.
-            if self.account.starved.swap(false, SeqCst) {
+            if self.ask.stage == Stage::Continue {
                 self.account.progressed.store(self.budget.millis(Instant::now()), SeqCst);
             }
         } else {
-            self.account.held.fetch_sub(self.bytes, SeqCst);
-            self.budget.used.fetch_sub(self.bytes, SeqCst);
+            self.account.held.fetch_sub(self.ask.bytes, SeqCst);
+            self.budget.used.fetch_sub(self.ask.bytes, SeqCst);
         }
         self.budget.serve(&mut ledger, Instant::now());
     }
@@ -648,6 +675,46 @@ mod tests {
         assert_eq!(budget.evictions_total(), 1, "one that goes is enough");
         drop(old);
         assert_eq!(poll(waiting), Poll::Ready(()));
+    }
+
+    #[test]
+    fn a_part_that_begins_something_does_not_hide_that_another_starves() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(10, STALL);
+        let mut over = budget.holder();
+        let mut walk = budget.holder();
+        let mut reader = walk.sibling();
+        let due = walk.eviction();
+        assert!(walk.try_begin(2));
+        assert_eq!(poll(pin!(over.begin(9))), Poll::Ready(()));
+        let mut starving = pin!(walk.grow(1));
+        assert!(poll(starving.as_mut()).is_pending());
+        assert!(poll(pin!(reader.begin(1))).is_pending(), "it waits, and then gives up");
+        sweep_after(&budget, STALL * 2);
+        assert!(!due.is_due());
+        assert!(over.eviction().is_due());
+        over.release_all();
+        assert_eq!(poll(starving), Poll::Ready(()));
+    }
+
+    #[test]
+    fn what_is_spared_is_never_asked_for() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(10, STALL);
+        let mut large = budget.holder();
+        assert_eq!(poll(pin!(large.begin(11))), Poll::Ready(()));
+        let mut small = budget.holder().sparing(4);
+        assert_eq!(poll(pin!(small.begin_cover(4))), Poll::Ready(()));
+        assert!(poll(pin!(small.begin_cover(5))).is_pending());
+        large.release_all();
+        assert_eq!(poll(pin!(small.cover(7))), Poll::Ready(()));
+        assert_eq!((small.held(), small.covered()), (3, 7));
+        small.shrink_to(6);
+        assert_eq!(small.held(), 2);
+        small.shrink_to(1);
+        assert_eq!((small.held(), budget.used()), (0, 0));
     }
 
     #[test]

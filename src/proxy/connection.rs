@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    budget::Eviction,
     gateway::Gateway,
     in_flight::{InFlight, Owed},
     peer::Peer,
@@ -20,6 +21,7 @@ use super::{
     writer::BrokerWriter,
 };
 use crate::{
+    limits::MIB,
     metrics::{Direction, UpstreamErrorKind},
     wire::{
         WireError, api,
@@ -30,7 +32,14 @@ use crate::{
 };
 
 /// Requests that are read ahead while one waits for its schemas: they learn their arrival, and no more.
-const MAX_READ_AHEAD: usize = 64;
+const MAX_READ_AHEAD: usize = 1_000;
+/// Bytes that are read ahead before the last request, at most: one that waits must not take all memory from the others.
+const MAX_READ_AHEAD_BYTES: usize = 8 * MIB;
+/// The same as a part of the budget.
+const READ_AHEAD_SHARE: usize = 8;
+/// How long a client may take to hear that its connection ends: closed with unread bytes, it would lose answers that are
+/// still on their way.
+const CLIENT_LINGER: Duration = Duration::from_secs(1);
 /// How long a connection whose client has closed waits for the broker to take what was sent.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -125,33 +134,74 @@ where
     let in_flight = InFlight::new(gateway.limits.max_in_flight);
     let account = gateway.budget.holder();
     let eviction = account.eviction();
+    let broker = BrokerWriter::new(broker_write, account.sibling());
     let mut responses =
         Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
     let reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
     let gate = ProduceGate::new(Arc::clone(&gateway), Arc::clone(&peer), account);
-    let broker = BrokerWriter::new(broker_write);
     let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker);
-    {
-        let responding = responses.relay();
-        tokio::pin!(responding);
-        tokio::select! {
-            ended = &mut responding => return ended.map(|()| Ended::Closed),
+    let ended = converse(&mut requests, &mut responses, &eviction).await;
+    if matches!(
+        ended,
+        Ok(_) | Err(ConnectionError::BrokerIo(_) | ConnectionError::BrokerClosed { .. })
+    ) {
+        part(&mut requests, &mut responses).await;
+    }
+    ended
+}
+
+/// Carries requests and responses until one of the sides closes, the process drains, or something is wrong.
+async fn converse<CR, CW, BR, BW>(
+    requests: &mut Requests<'_, CR, BW>,
+    responses: &mut Responses<'_, BR, CW>,
+    eviction: &Eviction,
+) -> Result<Ended, ConnectionError>
+where
+    CR: AsyncRead + Unpin,
+    CW: AsyncWrite + Unpin,
+    BR: AsyncRead + Unpin,
+    BW: AsyncWrite + Unpin,
+{
+    let responding = responses.relay();
+    tokio::pin!(responding);
+    let pumped = tokio::select! {
+        ended = &mut responding => return ended.map(|()| Ended::Closed),
+        () = eviction.due() => return Err(ConnectionError::Stalled),
+        pumped = requests.pump() => pumped,
+    };
+    if matches!(pumped, Ok(()) | Err(ConnectionError::BrokerIo(_))) {
+        // The client has closed or must be closed, or the broker takes nothing more. Answers that are owed still go out
+        // first: a broker that is told of the end drops them.
+        requests.in_flight.close();
+        let grace = if requests.drains() { requests.gateway.times.drain_grace } else { LINGER };
+        let responded = tokio::select! {
+            responded = timeout(grace, responding) => responded,
             () = eviction.due() => return Err(ConnectionError::Stalled),
-            ended = requests.pump() => ended?,
-        }
-        // The client has closed, or must be closed. Answers that are owed still go out first: a broker that is told of the
-        // end drops them.
-        in_flight.close();
-        let grace = if requests.drains() { gateway.times.drain_grace } else { LINGER };
-        if let Ok(ended) = timeout(grace, responding).await {
-            ended?;
+        };
+        match responded {
+            Ok(Err(closed @ ConnectionError::BrokerClosed { .. })) => return Err(closed),
+            Ok(Err(error)) if pumped.is_ok() => return Err(error),
+            _ => {}
         }
     }
+    pumped.map(|()| Ended::Closed)
+}
+
+/// Tells both sides of the end, the broker first: it takes all that was sent before its client is told.
+async fn part<CR, CW, BR, BW>(
+    requests: &mut Requests<'_, CR, BW>,
+    responses: &mut Responses<'_, BR, CW>,
+) where
+    CR: AsyncRead + Unpin,
+    CW: AsyncWrite + Unpin,
+    BR: AsyncRead + Unpin,
+    BW: AsyncWrite + Unpin,
+{
     // A broker that has closed already need not be told.
     let _ = requests.broker.shutdown().await;
-    // Its close is awaited, so that it takes all that was sent before the socket goes away.
     let _ = timeout(LINGER, responses.discard()).await;
-    Ok(Ended::Closed)
+    responses.hang_up().await;
+    let _ = timeout(CLIENT_LINGER, requests.reader.discard()).await;
 }
 
 /// The way of requests: client → judged → broker.
@@ -239,7 +289,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             }
             Request::TooNewApiVersions => {
                 let refusal = rewrite::api_versions_refusal(prefix.correlation_id);
-                self.in_flight.push(Owed::Local(refusal));
+                let bytes = refusal.bytes().len();
+                self.in_flight.push(Owed::Local(refusal), bytes);
                 Ok(Goes::On)
             }
         }
@@ -251,7 +302,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         frame: &OpaqueFrame,
         then: Then,
     ) -> Result<Goes, ConnectionError> {
-        self.in_flight.push(Owed::Broker { prefix, then });
+        self.in_flight.push(Owed::Broker { prefix, then }, 0);
         self.broker.opaque(frame).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }
@@ -262,11 +313,17 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         frame: &ProduceFrame,
         at: std::time::Instant,
     ) -> Result<Judged, ConnectionError> {
-        let Self { gate, reader, ahead, end, peer, .. } = self;
+        let Self { gate, reader, ahead, end, peer, gateway, .. } = self;
+        let share = gateway.budget.capacity() / READ_AHEAD_SHARE;
+        let most = frame.frame().bytes().len().saturating_add(share.min(MAX_READ_AHEAD_BYTES));
         let judging = gate.judge(frame, at);
         tokio::pin!(judging);
         loop {
-            let reading = end.is_none() && ahead.len() < MAX_READ_AHEAD;
+            let room = ahead.len() < MAX_READ_AHEAD && reader.outstanding() < most;
+            if !room {
+                reader.pause();
+            }
+            let reading = room && end.is_none();
             tokio::select! {
                 biased;
                 judged = &mut judging => return judged.map_err(Into::into),
@@ -300,16 +357,19 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             return Ok(if refused { Goes::Down } else { Goes::On });
         }
         if let (Some(answer), 0, true) = (&answer, forwarded, prefix.api_version < 3) {
+            // A broker takes no such request, not even an empty one.
             let response = answer.shape.local()?;
-            self.in_flight.push(Owed::Local(response));
+            let bytes = response.bytes().len();
+            self.in_flight.push(Owed::Local(response), bytes);
             return Ok(Goes::On);
         }
+        let waiting = answer.as_ref().map_or(0, |answer| answer.bytes);
         let then = match answer {
             Some(answer) => Then::Merge(Box::new(answer)),
             None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
             None => Then::Relay,
         };
-        self.in_flight.push(Owed::Broker { prefix, then });
+        self.in_flight.push(Owed::Broker { prefix, then }, waiting);
         self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::wire::{Frame, prefix::RequestPrefix};
+use crate::{
+    limits::MIB,
+    wire::{Frame, prefix::RequestPrefix},
+};
 
 /// What a request is owed.
 #[derive(Debug)]
@@ -26,6 +29,9 @@ pub enum Owed<T> {
     Local(Frame),
 }
 
+/// Bytes that answers made here, or parts of answers, may have while they wait. One more may always wait.
+const MAX_WAITING_BYTES: usize = MIB;
+
 /// The queue between the way of requests, which pushes, and the way of responses, which takes.
 #[derive(Debug)]
 pub struct InFlight<T> {
@@ -37,9 +43,13 @@ pub struct InFlight<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    waiting: VecDeque<Owed<T>>,
+    waiting: VecDeque<(Owed<T>, usize)>,
     /// Taken and not settled yet.
     taken: usize,
+    /// What those that were taken have waiting.
+    taken_bytes: usize,
+    /// What all of them have waiting.
+    bytes: usize,
     closed: bool,
 }
 
@@ -47,7 +57,8 @@ impl<T> InFlight<T> {
     /// An empty queue in which [`Self::room`] waits while `limit` requests are owed.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let queue = Queue { waiting: VecDeque::new(), taken: 0, closed: false };
+        let waiting = VecDeque::new();
+        let queue = Queue { waiting, taken: 0, taken_bytes: 0, bytes: 0, closed: false };
         Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
     }
 
@@ -56,14 +67,22 @@ impl<T> InFlight<T> {
     /// # Cancel safety
     /// Changes nothing.
     pub async fn room(&self) {
-        while self.owed() >= self.limit {
+        while self.is_full() {
             self.settled.notified().await;
         }
     }
 
-    /// Takes a place in line. Must happen before the request can reach the broker.
-    pub fn push(&self, owed: Owed<T>) {
-        self.lock().waiting.push_back(owed);
+    fn is_full(&self) -> bool {
+        self.owed() >= self.limit || self.lock().bytes >= MAX_WAITING_BYTES
+    }
+
+    /// Takes a place in line, for an answer of which `bytes` wait here already. Must happen before the request can reach
+    /// the broker.
+    pub fn push(&self, owed: Owed<T>, bytes: usize) {
+        let mut queue = self.lock();
+        queue.waiting.push_back((owed, bytes));
+        queue.bytes = queue.bytes.saturating_add(bytes);
+        drop(queue);
         self.pushed.notify_one();
     }
 
@@ -71,6 +90,12 @@ impl<T> InFlight<T> {
     pub fn close(&self) {
         self.lock().closed = true;
         self.pushed.notify_one();
+    }
+
+    /// Whether nothing more will be pushed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Requests without an answer.
@@ -83,8 +108,9 @@ impl<T> InFlight<T> {
     /// The oldest request, if one waits.
     pub fn try_next(&self) -> Option<Owed<T>> {
         let mut queue = self.lock();
-        let owed = queue.waiting.pop_front()?;
+        let (owed, bytes) = queue.waiting.pop_front()?;
         queue.taken = queue.taken.saturating_add(1);
+        queue.taken_bytes = queue.taken_bytes.saturating_add(bytes);
         Some(owed)
     }
 
@@ -108,6 +134,8 @@ impl<T> InFlight<T> {
     pub fn settled(&self) {
         let mut queue = self.lock();
         queue.taken = queue.taken.saturating_sub(1);
+        queue.bytes = queue.bytes.saturating_sub(queue.taken_bytes);
+        queue.taken_bytes = 0;
         drop(queue);
         self.settled.notify_one();
     }
@@ -144,7 +172,7 @@ mod tests {
     async fn answers_leave_in_request_order_whoever_gives_them() {
         let in_flight = InFlight::new(10);
         for owed in [broker(1), local(), broker(2)] {
-            in_flight.push(owed);
+            in_flight.push(owed, 0);
         }
         in_flight.close();
         for expected in [Some(1), Some(-1), Some(2), None] {
@@ -156,7 +184,7 @@ mod tests {
     fn a_full_queue_has_room_again_when_an_answer_is_settled() {
         let in_flight = InFlight::new(1);
         let mut context = Context::from_waker(std::task::Waker::noop());
-        in_flight.push(broker(1));
+        in_flight.push(broker(1), 0);
         let mut room = pin!(in_flight.room());
         assert!(room.as_mut().poll(&mut context).is_pending());
         assert_eq!(id(in_flight.try_next()), Some(1));
@@ -167,12 +195,30 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_is_full_too_when_answers_of_many_bytes_wait() {
+        let in_flight = InFlight::new(10);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        in_flight.push(broker(1), MAX_WAITING_BYTES - 1);
+        assert!(pin!(in_flight.room()).poll(&mut context).is_ready());
+        in_flight.push(broker(2), 1);
+        let mut room = pin!(in_flight.room());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        assert_eq!(id(in_flight.try_next()), Some(1));
+        assert!(room.as_mut().poll(&mut context).is_pending(), "taken is not yet answered");
+        in_flight.settled();
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        assert_eq!(id(in_flight.try_next()), Some(2));
+        in_flight.settled();
+        assert_eq!(in_flight.lock().bytes, 0);
+    }
+
+    #[test]
     fn a_push_wakes_who_waits_for_the_next() {
         let in_flight = InFlight::new(1);
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut next = pin!(in_flight.next());
         assert!(next.as_mut().poll(&mut context).is_pending());
-        in_flight.push(broker(7));
+        in_flight.push(broker(7), 0);
         assert!(next.as_mut().poll(&mut context).is_ready());
     }
 }

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    budget::Stage,
     gateway::Gateway,
     reader::{Buffered, ReadError},
     upstream::{DialError, TcpUpstream},
@@ -119,6 +120,7 @@ async fn answer(
     if header.size > limit {
         return Err(WireError::FrameTooLarge { size: header.size, limit }.into());
     }
-    let bytes = input.whole(header.size.saturating_add(4), &mut holding, 0).await?;
+    let total = header.size.saturating_add(4);
+    let bytes = input.whole(total, &mut holding, 0, Stage::Begin).await?;
     Ok(Frame::from_bytes(bytes.freeze())?)
 }

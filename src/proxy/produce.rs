@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::{
     reason::Reason,
     record::{self, Allowance, ProducerSequence},
     rejection_log::{Fate, RejectedBatch},
+    schema::SchemaRef,
     validate::{
         judge::{MemorySpent, Resolved, Workspace},
         plan::{At, Cleared, Plan, Planner},
@@ -37,8 +38,16 @@ use crate::{
 const MAX_TOPICS: usize = 1_024;
 /// Decompression buffers above this are given back after each request.
 const KEPT_SCRATCH_BYTES: usize = 16 * KIB;
-/// Batches above this let other connections run before the next one is walked.
-const YIELD_BYTES: usize = 64 * KIB;
+/// After this long a walk lets other connections run before the next batch.
+const YIELD_AFTER: Duration = Duration::from_millis(2);
+/// What a walk may take of memory without asking: enough for small batches, which wait behind nobody.
+const SPARED_SCRATCH_BYTES: usize = 256 * KIB;
+/// What a refusal may take of memory without asking, while it waits for the broker's part of the answer.
+const SPARED_ANSWER_BYTES: usize = KIB;
+/// What one schema that is waited for takes at most: its reference, a few times over.
+const LOOKUP_BYTES: usize = 8 * KIB;
+/// Longest name of a topic in Kafka: longer ones are not remembered.
+const MAX_TOPIC_NAME_BYTES: usize = 249;
 
 /// What a Produce request comes to.
 #[derive(Debug)]
@@ -60,6 +69,10 @@ pub struct PendingAnswer {
     pub shape: AnswerShape,
     /// Gaps that count once the producer has been told.
     pub tickets: Vec<GapTicket>,
+    /// Bytes that it takes while it waits.
+    pub bytes: usize,
+    /// What they are charged to.
+    _holding: Holding,
 }
 
 /// What a connection knows of a topic that it produces to.
@@ -88,7 +101,30 @@ pub struct ProduceGate {
     peer: Arc<Peer>,
     workspace: Workspace,
     holding: Holding,
+    /// How long batches were walked since other connections could run.
+    busy: Duration,
     topics: HashMap<Box<str>, Arc<Topic>>,
+}
+
+/// Partitions that wait for schemas, and for which: no more of what was found in them than that.
+#[derive(Default)]
+struct Open<'a> {
+    cases: Vec<Case<'a>>,
+    references: HashSet<SchemaRef>,
+}
+
+impl<'a> Open<'a> {
+    fn add(&mut self, case: Case<'a>, verdict: &PartitionVerdict) {
+        self.cases.push(case);
+        for reference in verdict.unknown() {
+            if self.references.len() >= MAX_PENDING_LOOKUPS {
+                break;
+            }
+            if !self.references.contains(reference) {
+                self.references.insert(reference.clone());
+            }
+        }
+    }
 }
 
 /// The request at hand and what was decided of it so far.
@@ -102,7 +138,9 @@ impl ProduceGate {
     /// A gate for the connection of `peer`; what decompression takes is charged to `holding`.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, peer: Arc<Peer>, holding: Holding) -> Self {
-        Self { gateway, peer, workspace: Workspace::default(), holding, topics: HashMap::new() }
+        let holding = holding.sparing(SPARED_SCRATCH_BYTES);
+        let (workspace, topics) = (Workspace::default(), HashMap::new());
+        Self { gateway, peer, workspace, holding, busy: Duration::ZERO, topics }
     }
 
     /// Judges a request that arrived at `arrived`. Waits for schemas within the look-up deadline, and for memory.
@@ -122,17 +160,32 @@ impl ProduceGate {
         let mut desk = Desk { request: &request, planner, tickets: Vec::new() };
         self.refuse_duplicates(&mut desk);
         let open = self.first_look(&mut desk).await;
-        if !open.is_empty() {
+        if !open.cases.is_empty() {
             self.second_look(&mut desk, open, arrived).await;
         }
-        self.holding.shrink_to(0);
+        self.rest();
+        let Desk { planner, tickets, .. } = desk;
+        let Plan { cleared, shape, forwarded } = planner.finish(frame.frame().bytes());
+        let answer = match shape {
+            Some(shape) => Some(self.pending(shape, tickets).await),
+            None => None,
+        };
+        Ok(Judged { cleared, answer, forwarded, acks: request.acks })
+    }
+
+    /// Gives back what walking took, but for a little.
+    fn rest(&mut self) {
         if self.workspace.scratch.held_bytes() > KEPT_SCRATCH_BYTES {
             self.workspace.scratch.shrink();
         }
-        let Desk { planner, tickets, .. } = desk;
-        let Plan { cleared, shape, forwarded } = planner.finish(frame.frame().bytes());
-        let answer = shape.map(|shape| PendingAnswer { shape, tickets });
-        Ok(Judged { cleared, answer, forwarded, acks: request.acks })
+        self.holding.shrink_to(self.workspace.scratch.held_bytes());
+    }
+
+    async fn pending(&self, shape: AnswerShape, tickets: Vec<GapTicket>) -> PendingAnswer {
+        let bytes = shape.held_bytes();
+        let mut holding = self.holding.sibling().sparing(SPARED_ANSWER_BYTES);
+        holding.cover(bytes).await;
+        PendingAnswer { shape, tickets, bytes, _holding: holding }
     }
 
     /// A partition that is named twice is refused in every place: which of them counts differs by broker.
@@ -163,8 +216,8 @@ impl ProduceGate {
     }
 
     /// Decides what can be decided without waiting for schemas, and returns the rest.
-    async fn first_look<'a>(&mut self, desk: &mut Desk<'a>) -> Vec<(Case<'a>, PartitionVerdict)> {
-        let mut open = Vec::new();
+    async fn first_look<'a>(&mut self, desk: &mut Desk<'a>) -> Open<'a> {
+        let mut open = Open::default();
         let nothing = Resolved::new();
         let request = desk.request;
         for (at, key, partition) in places(request) {
@@ -179,7 +232,7 @@ impl ProduceGate {
                 continue;
             };
             match case.topic.policy.mode {
-                Mode::Enforce if !verdict.is_settled() => open.push((case, verdict)),
+                Mode::Enforce if !verdict.is_settled() => open.add(case, &verdict),
                 _ => self.settle(desk, &case, &verdict),
             }
         }
@@ -187,14 +240,11 @@ impl ProduceGate {
     }
 
     /// Waits for the schemas of `open`, and decides with what has come by the deadline.
-    async fn second_look<'a>(
-        &mut self,
-        desk: &mut Desk<'a>,
-        open: Vec<(Case<'a>, PartitionVerdict)>,
-        arrived: Instant,
-    ) {
-        let references = open.iter().flat_map(|(_, verdict)| verdict.unknown());
-        let references: HashSet<_> = references.take(MAX_PENDING_LOOKUPS).cloned().collect();
+    async fn second_look<'a>(&mut self, desk: &mut Desk<'a>, open: Open<'a>, arrived: Instant) {
+        // What decompression took is not held while others could use it.
+        self.rest();
+        let Open { cases, references } = open;
+        self.holding.cover(references.len().saturating_mul(LOOKUP_BYTES)).await;
         let deadline = arrived + self.gateway.times.lookup_deadline;
         let mut lookups = JoinSet::new();
         for reference in references {
@@ -208,7 +258,7 @@ impl ProduceGate {
         while let Ok(Some(joined)) = timeout_at(deadline.into(), lookups.join_next()).await {
             resolved.extend(joined);
         }
-        for (case, _) in open {
+        for case in cases {
             if let Some(verdict) = self.walk(&case, &resolved).await {
                 self.settle(desk, &case, &verdict);
             }
@@ -305,18 +355,25 @@ impl ProduceGate {
             match walked {
                 Ok(verdict) => {
                     self.holding.progress();
-                    if case.record_set.len() > YIELD_BYTES {
-                        tokio::task::yield_now().await;
-                    }
+                    self.let_others_run(started.elapsed()).await;
                     return Some(verdict);
                 }
                 Err(MemorySpent { .. }) if policy.mode == Mode::Observe => return None,
                 Err(MemorySpent { needed }) => {
                     self.workspace.scratch.shrink();
-                    let more = self.holding.held().saturating_add(needed);
+                    let more = self.holding.covered().saturating_add(needed);
                     self.holding.cover(more).await;
                 }
             }
+        }
+    }
+
+    /// Lets other connections run after a while: a request may have thousands of batches, and small ones inflate too.
+    async fn let_others_run(&mut self, walked: Duration) {
+        self.busy = self.busy.saturating_add(walked);
+        if self.busy >= YIELD_AFTER {
+            self.busy = Duration::ZERO;
+            tokio::task::yield_now().await;
         }
     }
 
@@ -431,7 +488,9 @@ impl ProduceGate {
             policy: self.gateway.policy.for_topic(name),
             metrics: self.gateway.metrics.topic(name),
         });
-        self.topics.insert(name.into(), Arc::clone(&topic));
+        if name.len() <= MAX_TOPIC_NAME_BYTES {
+            self.topics.insert(name.into(), Arc::clone(&topic));
+        }
         topic
     }
 
@@ -545,7 +604,7 @@ struct Grant<'h> {
 impl Allowance for Grant<'_> {
     fn try_grow(&mut self, additional_bytes: usize) -> bool {
         let used = self.used.saturating_add(additional_bytes);
-        let missing = used.saturating_sub(self.holding.held());
+        let missing = used.saturating_sub(self.holding.covered());
         let granted = missing == 0 || self.holding.try_grow(missing);
         if granted {
             self.used = used;

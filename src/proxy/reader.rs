@@ -1,22 +1,32 @@
 //! Cuts whole frames from one side of a connection, holding no more than has arrived.
 
-use std::{cmp, io, time::Instant};
+use std::{
+    cmp,
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    time::Instant,
+};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::budget::Holding;
+use super::budget::{Holding, Stage};
 use crate::{
-    limits::{KIB, WireLimits},
-    wire::{Frame, WireError, api, frame},
+    limits::{KIB, MIB, WireLimits},
+    wire::{Frame, WireError, frame},
 };
 
 /// What an idle connection's buffer takes; most requests fit.
 const IDLE_BYTES: usize = KIB;
 /// What a read makes room for beyond what is already there, at least: memory grows with what arrived.
 const STEP_BYTES: usize = 64 * KIB;
-/// Buffers larger than this are given back when they are empty.
-const KEPT_BYTES: usize = 16 * KIB;
+/// Buffers larger than this are given back when they are empty. What fits into it is not charged: a small request never
+/// waits for memory that large ones hold.
+pub const KEPT_BYTES: usize = 16 * KIB;
+
+/// What can wait in a socket, about.
+const SOCKET_BYTES: usize = 8 * MIB;
 
 /// Why reading ended.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +50,17 @@ pub enum ReadError {
 pub struct Buffered<R> {
     io: R,
     buf: BytesMut,
+    /// What the next idle read makes room for.
+    idle_bytes: usize,
+    /// Since when nobody has read, although there may have been something, and how much was found since. `None` once a
+    /// read had to wait, or more was found than can have waited.
+    paused: Option<(Instant, usize)>,
 }
 
 impl<R: AsyncRead + Unpin> Buffered<R> {
     /// Nothing read yet.
     pub fn new(io: R) -> Self {
-        Self { io, buf: BytesMut::new() }
+        Self { io, buf: BytesMut::new(), idle_bytes: IDLE_BYTES, paused: None }
     }
 
     /// What has been read and not been taken.
@@ -65,7 +80,37 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
             self.buf = BytesMut::new();
         }
         self.buf.reserve(room);
-        self.io.read_buf(&mut self.buf).await
+        let Self { io, buf, paused, .. } = self;
+        let mut reading = pin!(io.read_buf(buf));
+        let read = poll_fn(|context| {
+            let read = reading.as_mut().poll(context);
+            if read.is_pending() {
+                *paused = None;
+            }
+            read
+        })
+        .await?;
+        let paused = self.paused.map(|(since, found)| (since, found.saturating_add(read)));
+        self.paused = paused.filter(|(_, found)| *found <= SOCKET_BYTES);
+        Ok(read)
+    }
+
+    /// Takes note that nobody reads from now on: what is found at the next read may have come at any time since.
+    pub fn pause(&mut self) {
+        self.paused.get_or_insert_with(|| (Instant::now(), 0));
+    }
+
+    /// When what was just read came, at the earliest.
+    fn arrival(&self) -> Instant {
+        self.paused.map_or_else(Instant::now, |(since, _)| since)
+    }
+
+    /// Reads and forgets until the other side closes.
+    pub async fn discard(&mut self) {
+        self.buf.clear();
+        while self.fill(KEPT_BYTES).await.is_ok_and(|read| read > 0) {
+            self.buf.clear();
+        }
     }
 
     /// Makes room for exactly `room` bytes more: growing in place would take up to twice what was accounted for.
@@ -78,7 +123,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         }
     }
 
-    /// Waits for anything to arrive, with the buffer of an idle connection.
+    /// Waits for anything to arrive, with the buffer of an idle connection, or a larger one while it is filled each time.
     ///
     /// # Errors
     /// The socket's.
@@ -86,11 +131,13 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
     /// # Cancel safety
     /// What was read stays in the buffer.
     pub async fn fill_idle(&mut self) -> io::Result<usize> {
-        self.fill(IDLE_BYTES).await
+        let read = self.fill(self.idle_bytes).await?;
+        self.idle_bytes = if read < self.idle_bytes { IDLE_BYTES } else { KEPT_BYTES };
+        Ok(read)
     }
 
     /// Reads until `total` bytes are buffered, growing in steps, and takes them. They are charged to `holding` beside
-    /// the `charged` bytes that it covers already.
+    /// the `charged` bytes that it covers already; `stage` says how to ask for the first of them.
     ///
     /// # Errors
     /// [`ReadError`] when the stream ends or fails.
@@ -102,12 +149,14 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         total: usize,
         holding: &mut Holding,
         charged: usize,
+        stage: Stage,
     ) -> Result<BytesMut, ReadError> {
+        let begun = holding.to_cover(charged);
         while self.buf.len() < total {
             let missing = total.saturating_sub(self.buf.len());
             let step = cmp::min(missing, cmp::max(STEP_BYTES, self.buf.len()));
             let needed = charged.saturating_add(self.buf.len()).saturating_add(step);
-            if holding.held() <= charged {
+            if stage == Stage::Begin && holding.held() <= begun {
                 holding.begin_cover(needed).await;
             } else {
                 holding.cover(needed).await;
@@ -127,7 +176,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
 pub struct Arrived {
     /// The request.
     pub frame: Frame,
-    /// When its last byte had come.
+    /// When its last byte had come, or might have come: see [`RequestReader::pause`].
     pub at: Instant,
 }
 
@@ -143,19 +192,32 @@ pub struct RequestReader<R> {
 impl<R: AsyncRead + Unpin> RequestReader<R> {
     /// Reads from `io` within `limits`; what is read is charged to `holding`.
     pub fn new(io: R, limits: WireLimits, holding: Holding) -> Self {
+        let holding = holding.sparing(KEPT_BYTES);
         Self { input: Buffered::new(io), limits, holding, outstanding: 0 }
     }
 
-    /// Gives back what the request of `bytes` bytes held: it was passed on or refused.
+    /// Gives back what the request of `bytes` bytes held: it was passed on or refused. What has been read of the next
+    /// one stays charged.
     pub fn done(&mut self, bytes: usize) {
         self.outstanding = self.outstanding.saturating_sub(bytes);
-        self.holding.shrink_to(self.outstanding);
+        let begun = self.input.buffered().len();
+        self.holding.shrink_to(self.outstanding.saturating_add(begun));
         self.holding.progress();
     }
 
-    /// What unfinished requests of this connection hold.
-    pub const fn holding(&self) -> &Holding {
-        &self.holding
+    /// Bytes of requests that were read and are not done.
+    pub const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Takes note that nobody reads from now on: requests that are found later may have arrived at any time since.
+    pub fn pause(&mut self) {
+        self.input.pause();
+    }
+
+    /// Reads and forgets until the client closes.
+    pub async fn discard(&mut self) {
+        self.input.discard().await;
     }
 
     /// The next whole request; `None` when the client closed between two.
@@ -177,21 +239,15 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
                 };
             }
         };
-        let bytes = self.input.whole(total, &mut self.holding, self.outstanding).await?;
-        self.outstanding = self.outstanding.saturating_add(total);
+        let Self { input, holding, outstanding, .. } = self;
+        let bytes = input.whole(total, holding, *outstanding, Stage::Begin).await?;
+        *outstanding = outstanding.saturating_add(total);
         let frame = Frame::from_bytes(bytes.freeze())?;
-        Ok(Some(Arrived { frame, at: Instant::now() }))
+        Ok(Some(Arrived { frame, at: input.arrival() }))
     }
 
     fn total(&self, announced: &frame::Announced) -> Result<usize, WireError> {
-        let limit = if announced.api_key == api::ApiKey::PRODUCE.0 {
-            self.limits.max_request_bytes
-        } else {
-            self.limits.max_other_request_bytes
-        };
-        if announced.size > limit.0 {
-            return Err(WireError::FrameTooLarge { size: announced.size, limit: limit.0 });
-        }
+        announced.check(&self.limits)?;
         Ok(announced.size.saturating_add(4))
     }
 }

@@ -1,17 +1,17 @@
 //! The way of responses: broker → rewritten where it must be → client, in request order.
 
-use std::cmp;
+use std::{cmp, io};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    budget::Holding,
+    budget::{Holding, Stage},
     connection::{ConnectionError, Then},
     gateway::Gateway,
     in_flight::{InFlight, Owed},
     produce::PendingAnswer,
-    reader::{Buffered, ReadError},
+    reader::{Buffered, KEPT_BYTES, ReadError},
 };
 use crate::{
     limits::KIB,
@@ -48,6 +48,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         broker: R,
         client: W,
     ) -> Self {
+        let holding = holding.sparing(KEPT_BYTES);
         Self { gateway, in_flight, broker: Buffered::new(broker), client, holding }
     }
 
@@ -69,9 +70,13 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
 
     /// Reads and forgets what the broker still sends, until it closes.
     pub async fn discard(&mut self) {
-        while self.fill(STREAM_BYTES).await.is_ok_and(|read| read > 0) {
-            self.broker.buffered().clear();
-        }
+        self.broker.discard().await;
+    }
+
+    /// Tells the client that nothing more comes.
+    pub async fn hang_up(&mut self) {
+        // A client that is gone need not be told.
+        let _ = self.client.shutdown().await;
     }
 
     /// The oldest request that is owed an answer. `None`: there will be none any more.
@@ -80,6 +85,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
             if !self.broker.buffered().is_empty() {
                 return match self.in_flight.try_next() {
                     Some(owed) => Ok(Some(owed)),
+                    // The answer to what went on for a client that is gone: nobody waits for it.
+                    None if self.in_flight.is_closed() => Ok(None),
                     None => Err(self.unasked()),
                 };
             }
@@ -118,8 +125,10 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
             Then::Relay => self.stream(total).await,
             Then::Rewrite => {
                 let frame = self.whole(total).await?;
-                let frame = self.rewrite(prefix, &frame)?;
-                self.write(&frame).await
+                self.holding.cover(total.saturating_mul(2)).await;
+                let rewritten = self.rewrite(prefix, &frame)?;
+                drop(frame);
+                self.write(&rewritten).await
             }
             Then::RewriteTail => self.stream_and_rewrite_tail(prefix, header).await,
             Then::Merge(pending) => self.merge(prefix, total, *pending).await,
@@ -186,7 +195,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                     left -= count;
                 }
                 Advance::Replace(tail) => {
-                    let _replaced = self.broker.buffered().split_to(left);
+                    let buffered = self.broker.buffered();
+                    let _replaced = buffered.split_to(cmp::min(left, buffered.len()));
                     return self.write_bytes(&tail).await;
                 }
             }
@@ -200,7 +210,10 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         pending: PendingAnswer,
     ) -> Result<(), ConnectionError> {
         let broker = self.whole(total).await?;
+        // Its copies: merged, then rewritten.
+        self.holding.cover(total.saturating_mul(2).saturating_add(pending.bytes)).await;
         let merged = pending.shape.merge(&broker).map_err(ConnectionError::Broker)?;
+        drop(broker);
         let merged = self.rewrite(prefix, &merged)?;
         self.write(&merged).await?;
         pending.tickets.into_iter().for_each(super::sequence_guard::GapTicket::told);
@@ -216,10 +229,12 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
     /// A response that has to be held whole.
     async fn whole(&mut self, total: usize) -> Result<Frame, ConnectionError> {
         let limit = self.gateway.limits.max_rewritten_response_bytes.0;
-        if total > limit {
-            return Err(ConnectionError::Broker(WireError::FrameTooLarge { size: total, limit }));
+        let size = total.saturating_sub(4);
+        if size > limit {
+            return Err(ConnectionError::Broker(WireError::FrameTooLarge { size, limit }));
         }
-        let read = self.broker.whole(total, &mut self.holding, 0).await;
+        // An answer finishes what was begun: it must not wait for the memory that its own connection holds.
+        let read = self.broker.whole(total, &mut self.holding, 0, Stage::Continue).await;
         let bytes: BytesMut = read.map_err(|error| match error {
             ReadError::Io(source) => ConnectionError::BrokerIo(source),
             ReadError::Truncated { .. } => {
@@ -234,10 +249,19 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         self.write_bytes(frame.bytes()).await
     }
 
-    async fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
-        self.client.write_all(bytes).await.map_err(ConnectionError::ClientIo)?;
-        self.gateway.metrics.bytes(Direction::BrokerToClient, bytes.len() as u64);
-        self.holding.progress();
+    async fn write_bytes(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
+        while !bytes.is_empty() {
+            let written = self.client.write_buf(&mut bytes).await;
+            let written = written.map_err(ConnectionError::ClientIo)?;
+            if written == 0 {
+                return Err(ConnectionError::ClientIo(io::ErrorKind::WriteZero.into()));
+            }
+            self.gateway.metrics.bytes(Direction::BrokerToClient, written as u64);
+            // What streams through holds nothing, and says nothing about a request that does.
+            if self.holding.held() > 0 {
+                self.holding.progress();
+            }
+        }
         Ok(())
     }
 }

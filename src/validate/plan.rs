@@ -8,7 +8,7 @@ use super::{
 };
 use crate::wire::{
     produce::ProduceRequest,
-    refuse::{AnswerShape, Refusal},
+    refuse::{AnswerShape, MAX_ANSWER_TEXT, Refusal},
 };
 
 /// Proof that a Produce request may reach a broker: every partition in it was judged, or its topic is not policed. Only
@@ -29,6 +29,8 @@ impl<T> Cleared<T> {
 pub struct Planner<'a> {
     request: &'a ProduceRequest<'a>,
     actions: Vec<Vec<Option<Action>>>,
+    /// Bytes of text that refusals may still have: thousands of partitions must not hold it all before the answer is cut.
+    text_left: usize,
 }
 
 /// What a Produce request comes to.
@@ -52,7 +54,7 @@ impl<'a> Planner<'a> {
             actions.resize_with(topic.partitions.len(), || None);
             actions
         });
-        Self { actions: actions.collect(), request }
+        Self { actions: actions.collect(), request, text_left: MAX_ANSWER_TEXT }
     }
 
     /// Lets a partition go on unread if its topic is not policed, and says whether it is so.
@@ -92,6 +94,10 @@ impl<'a> Planner<'a> {
 
     fn set(&mut self, at: At, action: Action) -> &Action {
         const NOWHERE: &Action = &Action::Forward;
+        let action = match action {
+            Action::Refuse(refusal) => Action::Refuse(refusal.presentable(&mut self.text_left)),
+            Action::Forward => Action::Forward,
+        };
         let slot = self.actions.get_mut(at.topic).and_then(|topic| topic.get_mut(at.partition));
         slot.map_or(NOWHERE, |slot| slot.insert(action))
     }

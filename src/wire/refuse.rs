@@ -17,7 +17,7 @@ use super::{ErrorCode, TopicId, TopicKey, WireError};
 use crate::limits::MIB;
 
 /// Bytes of text in all refusals of one answer; past it the code has to do.
-const MAX_ANSWER_TEXT: usize = MIB;
+pub const MAX_ANSWER_TEXT: usize = MIB;
 
 /// Why a partition was refused, as its producer is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,20 @@ impl AnswerShape {
         Self { version, correlation_id, topics: topics.in_order }
     }
 
+    /// About how many bytes this takes while it waits for the broker's answer.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let partition = |(_, refusal): &(i32, Option<Refusal>)| {
+            let text = refusal.as_ref().map_or(0, Refusal::text_bytes);
+            size_of::<(i32, Option<Refusal>)>().saturating_add(text)
+        };
+        let topic = |topic: &TopicAnswer| {
+            let partitions: usize = topic.partitions.iter().map(partition).sum();
+            size_of::<TopicAnswer>().saturating_add(partitions)
+        };
+        self.topics.iter().map(topic).sum()
+    }
+
     /// The answer made of refusals only, for a request of which nothing is forwarded.
     ///
     /// # Errors
@@ -149,11 +163,15 @@ impl AnswerShape {
 }
 
 impl Refusal {
-    /// Brings the record errors into the order that librdkafka relies on, and leaves out text for which there is no room.
-    fn presentable(mut self, text_left: &mut usize) -> Self {
+    fn text_bytes(&self) -> usize {
         let texts = self.record_errors.iter().map(|error| &error.message).chain(&self.message);
-        let length = texts.map(|text| text.len().saturating_add(TEXT_OVERHEAD)).sum();
-        match text_left.checked_sub(length) {
+        texts.map(|text| text.len().saturating_add(TEXT_OVERHEAD)).sum()
+    }
+
+    /// Brings the record errors into the order that librdkafka relies on, and leaves out text for which there is no room.
+    #[must_use]
+    pub fn presentable(mut self, text_left: &mut usize) -> Self {
+        match text_left.checked_sub(self.text_bytes()) {
             Some(left) => *text_left = left,
             None => (self.message, self.record_errors) = (None, Vec::new()),
         }
@@ -333,8 +351,8 @@ fn put_topic_key(out: &mut BytesMut, flexible: Flexible, topic: TopicKey<'_>) {
 const WHAT: &str = "Produce response";
 /// Room for the answer to one batch, in bytes.
 const TYPICAL_ANSWER: usize = 512;
-/// Bytes that a text costs beside its own.
-const TEXT_OVERHEAD: usize = 16;
+/// Bytes that a text costs beside its own, in memory.
+const TEXT_OVERHEAD: usize = 40;
 /// Throttle time of an answer that no broker had a say in.
 const NOT_THROTTLED: i32 = 0;
 /// Offset and time of what was not stored.
