@@ -260,9 +260,10 @@ async fn report(gateway: Arc<Gateway>) {
 fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener>, AppError> {
     let bootstrap = config.listen.bootstrap;
     let ip: IpAddr = bootstrap.ip();
-    let mut listeners = vec![Listener::bind(bootstrap, Leads::Bootstrap)?];
+    let name: Arc<str> = bootstrap.to_string().into();
+    let mut listeners = vec![Listener::bind(bootstrap, Leads::Bootstrap, &name)?];
     for port in gateway.cluster.addresses.ports() {
-        listeners.push(Listener::bind(SocketAddr::new(ip, port.0), Leads::Port(port))?);
+        listeners.push(Listener::bind(SocketAddr::new(ip, port.0), Leads::Port(port), &name)?);
     }
     Ok(listeners)
 }

@@ -51,11 +51,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address`.
+    /// Binds `address`. `name` stands for the whole set of listeners: a producer that follows a leader from one port to
+    /// another keeps its identity.
     ///
     /// # Errors
     /// [`BindError`] when the port is in use or not ours to bind.
-    pub fn bind(address: SocketAddr, leads: Leads) -> Result<Self, BindError> {
+    pub fn bind(address: SocketAddr, leads: Leads, name: &Arc<str>) -> Result<Self, BindError> {
         let bound = || -> io::Result<TcpListener> {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             socket.set_reuseaddr(true)?;
@@ -63,7 +64,7 @@ impl Listener {
             socket.listen(BACKLOG)
         };
         let socket = bound().map_err(|source| BindError { address, source })?;
-        Ok(Self { socket, leads, name: address.to_string().into() })
+        Ok(Self { socket, leads, name: Arc::clone(name) })
     }
 
     /// Where it listens: the port that was given where port 0 was asked for.
