@@ -40,6 +40,8 @@ fn the_table_is_all_that_is_shown_and_it_fits_a_hundred_columns() {
         assert!(shown.contains(text), "{text}\n{shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    assert!(readme.unwrap().contains(shown.trim_end()), "README.md shows another one:\n{shown}");
 }
 
 #[test]

@@ -104,6 +104,18 @@ fn the_table_has_no_cycles() {
 }
 
 #[test]
+fn the_table_stands_in_the_architecture() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let document = fs::read_to_string(document).unwrap();
+    for (layer, allowed) in TABLE {
+        let imports = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+        let (start, end) = (format!("| `{layer}` | "), format!(" | {imports} |"));
+        let found = document.lines().any(|line| line.starts_with(&start) && line.ends_with(&end));
+        assert!(found, "ARCHITECTURE.md: {start}…{end}");
+    }
+}
+
+#[test]
 fn finds_what_it_looks_for() {
     let source = r#"
         //! crate::app is only talked about
