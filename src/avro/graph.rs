@@ -3,7 +3,10 @@
 //! The binary check runs on the program that is compiled from this; the JSON check and the explanation of a failure
 //! need the names and walk the graph itself.
 
-use super::names::NameTable;
+use super::names::{NameTable, unspelt};
+use apache_avro::Schema;
+use apache_avro::schema::{Name, RecordSchema};
+use std::collections::HashMap;
 
 /// A type of one [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,26 +66,15 @@ pub(super) struct Graph {
 static NOTHING: Type = Type::Union { branches: Vec::new(), tags: NameTable::EMPTY };
 
 impl Graph {
-    /// Adds a type whose parts are all there. `None` after four billion.
-    pub(super) fn add(&mut self, content: Type) -> Option<NodeId> {
-        let id = self.push(content)?;
-        self.finish(id);
-        Some(id)
-    }
-
-    /// Adds a record before its fields are read, because they may refer to it.
-    pub(super) fn open_record(&mut self, name: &str) -> Option<NodeId> {
-        let name = name.into();
-        self.push(Type::Record { name, fields: NameTable::EMPTY, types: Vec::new() })
-    }
-
-    /// Gives an opened record its fields.
-    pub(super) fn complete_record(&mut self, id: NodeId, names: NameTable, nodes: Vec<NodeId>) {
-        if let Some(Type::Record { fields, types, .. }) = self.nodes.get_mut(id.index()) {
-            *fields = names;
-            *types = nodes;
-            self.finish(id);
-        }
+    /// Links the types of a clean document; the second part is the type of its last field. `None` for types that clean
+    /// documents do not have, and after four billion.
+    pub(super) fn link(documents: &Schema) -> Option<(Self, NodeId)> {
+        let Schema::Record(documents) = documents else { return None };
+        let (named, plain) = (HashMap::new(), HashMap::new());
+        let mut linker = Linker { graph: Self::default(), named, plain };
+        let mut nodes = documents.fields.iter().map(|field| linker.node(&field.schema));
+        let root = nodes.try_fold(None, |_, node| Some(Some(node?)))??;
+        Some((linker.graph, root))
     }
 
     fn push(&mut self, content: Type) -> Option<NodeId> {
@@ -137,6 +129,106 @@ impl Graph {
             other => other.kind(),
         }
     }
+}
+
+/// Turns the tree that a parser made into a graph; recursion is bounded as the document's nesting is.
+struct Linker<'s> {
+    graph: Graph,
+    /// Records, enums and fixed types so far, records that are still open included.
+    named: HashMap<&'s Name, NodeId>,
+    /// One node for all uses of a primitive type.
+    plain: HashMap<&'static str, NodeId>,
+}
+
+impl<'s> Linker<'s> {
+    fn node(&mut self, schema: &'s Schema) -> Option<NodeId> {
+        match schema {
+            Schema::Array(array) => {
+                let items = self.node(&array.items)?;
+                self.add(Type::Array(items))
+            }
+            Schema::Boolean => self.primitive(Type::Boolean),
+            Schema::Bytes => self.primitive(Type::Bytes),
+            Schema::Double => self.primitive(Type::Double),
+            Schema::Enum(each) => {
+                let symbols = table(each.symbols.iter())?;
+                let id = self.add(Type::Enum { name: name(&each.name)?, symbols })?;
+                self.define(&each.name, id)
+            }
+            Schema::Fixed(fixed) => {
+                let size = u64::try_from(fixed.size).ok()?;
+                let id = self.add(Type::Fixed { name: name(&fixed.name)?, size })?;
+                self.define(&fixed.name, id)
+            }
+            Schema::Float => self.primitive(Type::Float),
+            Schema::Int => self.primitive(Type::Int),
+            Schema::Long => self.primitive(Type::Long),
+            Schema::Map(map) => {
+                let values = self.node(&map.types)?;
+                self.add(Type::Map(values))
+            }
+            Schema::Null => self.primitive(Type::Null),
+            Schema::Record(record) => self.record(record),
+            Schema::Ref { name } => self.named.get(name).copied(),
+            Schema::String => self.primitive(Type::String),
+            Schema::Union(union) => self.union(union.variants()),
+            // Logical types do not get into a clean document.
+            _ => None,
+        }
+    }
+
+    /// Adds a record before its fields, because they may refer to it.
+    fn record(&mut self, record: &'s RecordSchema) -> Option<NodeId> {
+        let name = name(&record.name)?;
+        let id =
+            self.graph.push(Type::Record { name, fields: NameTable::EMPTY, types: Vec::new() });
+        let id = self.define(&record.name, id?)?;
+        let nodes: Option<_> = record.fields.iter().map(|field| self.node(&field.schema)).collect();
+        if let Some(Type::Record { fields, types, .. }) = self.graph.nodes.get_mut(id.index()) {
+            *fields = table(record.fields.iter().map(|field| &field.name))?;
+            *types = nodes?;
+        }
+        self.graph.finish(id);
+        Some(id)
+    }
+
+    fn union(&mut self, variants: &'s [Schema]) -> Option<NodeId> {
+        let branches: Option<Vec<_>> = variants.iter().map(|branch| self.node(branch)).collect();
+        let branches = branches?;
+        let tags = branches.iter().map(|id| self.graph.name(*id).into()).collect();
+        self.add(Type::Union { branches, tags: NameTable::new(tags)? })
+    }
+
+    fn primitive(&mut self, content: Type) -> Option<NodeId> {
+        let kind = content.kind();
+        if let Some(id) = self.plain.get(kind) {
+            return Some(*id);
+        }
+        let id = self.add(content)?;
+        self.plain.insert(kind, id);
+        Some(id)
+    }
+
+    /// Adds a type whose parts are all there.
+    fn add(&mut self, content: Type) -> Option<NodeId> {
+        let id = self.graph.push(content)?;
+        self.graph.finish(id);
+        Some(id)
+    }
+
+    fn define(&mut self, name: &'s Name, id: NodeId) -> Option<NodeId> {
+        self.named.insert(name, id);
+        Some(id)
+    }
+}
+
+fn name(name: &Name) -> Option<Box<str>> {
+    unspelt(name.as_ref()).map(Into::into)
+}
+
+fn table<'n>(names: impl Iterator<Item = &'n String>) -> Option<NameTable> {
+    let names: Option<_> = names.map(|name| unspelt(name).map(Into::into)).collect();
+    NameTable::new(names?)
 }
 
 impl Type {

@@ -35,11 +35,82 @@ fn bounds_on_documents_hold() {
     let text = format!(r#"{{"type":"enum","name":"E","symbols":[{}]}}"#, symbols.join(","));
     assert_eq!(
         AvroSchema::parse(&text, &[], &limits).unwrap_err().detail,
-        "more than 100 types, fields, branches and symbols"
+        "E: more than 100 types, fields, branches and symbols"
     );
     let references = vec!["\"int\""; 257];
     let fault = AvroSchema::parse("\"int\"", &references, &SchemaLimits::default()).unwrap_err();
     assert_eq!(fault.detail, "257 references, at most 256 are taken");
+}
+
+/// A record with fields of the given types and further attributes.
+fn fields(name: &str, fields: &[(&str, &str)]) -> String {
+    let field = |(i, (kind, more)): (usize, &(&str, &str))| {
+        format!(r#"{{"name":"f{i}","type":{kind}{more}}}"#)
+    };
+    let fields: Vec<_> = fields.iter().enumerate().map(field).collect();
+    format!(r#"{{"type":"record","name":"{name}","fields":[{}]}}"#, fields.join(","))
+}
+
+#[test]
+fn documents_that_hurt_the_parser_do_not_reach_it() {
+    let own_default = (r#""R""#, r#","default":{}"#);
+    // Without default and alias, the first two are records that consist of themselves.
+    assert!(parse(&fields("R", &[own_default])).is_ok());
+    let aliases: Vec<_> = (0..20_000).map(|i| format!("\"a{i}\"")).collect();
+    let aliases = format!(r#","default":{{}},"aliases":[{}]"#, aliases.join(","));
+    assert!(parse(&fields("R", &[(r#"["null","R"]"#, &aliases)])).is_ok());
+    // A type that is defined again, while it is open and after, also by way of an object.
+    let inner = fields("R", &[own_default]);
+    let wrapped = format!(r#"{{"name":"R","type":{inner}}}"#);
+    for again in [&inner, &wrapped] {
+        let twice = r#"type "R" is defined twice"#;
+        let outer = fields("R", &[(again, r#","default":{}"#)]);
+        assert_eq!(parse(&outer).unwrap_err(), format!("R.f0: {twice}"));
+        let outer = fields("O", &[(&inner, ""), (again, r#","default":{}"#)]);
+        assert_eq!(parse(&outer).unwrap_err(), format!("O.f1: {twice}"));
+        assert_eq!(parse(&format!("[{inner},{again}]")).unwrap_err(), twice);
+    }
+    // References that are no plain definitions of the name that they carry.
+    let text = fields("O", &[(r#""R""#, ""), (r#""R""#, r#","default":{}"#)]);
+    let limits = SchemaLimits::default();
+    for reference in [&wrapped, &format!("[{wrapped}]"), &format!(r#"{{"type":{wrapped}}}"#)] {
+        assert!(AvroSchema::parse(&text, &[reference], &limits).is_ok(), "{reference}");
+    }
+    let other = wrapped.replacen("R", "X", 1);
+    assert!(AvroSchema::parse(&text, &[&other], &limits).is_ok());
+    assert!(AvroSchema::parse(&text, &["\"int\"", "[]", "[[]]"], &limits).is_err());
+    // Defaults that double with every level.
+    let doubled = doubling("\"int\"").replace(r#""}"#, r#"","default":{}}"#);
+    assert!(doubled.contains(r#"{"name":"b","type":"D59","default":{}}"#));
+    assert!(parse(&doubled).is_ok());
+    // What the clean document says of itself is nobody's to say.
+    assert_eq!(parse(r#""__xdocuments""#).unwrap_err(), r#"unknown type "__xdocuments""#);
+    assert!(parse(&fields("__xdocuments", &[(r#""__xdocuments""#, "")])).is_ok());
+}
+
+#[test]
+fn every_kind_of_nesting_is_parsed_on_a_small_stack() {
+    let nested = |open: &str, close: &str, levels: usize| {
+        let open: Vec<_> = (0..levels).map(|i| open.replace('#', &i.to_string())).collect();
+        format!("{}\"int\"{}", open.concat(), close.repeat(levels))
+    };
+    let record = r#"{"type":"record","name":"R#","fields":[{"name":"f","type":"#;
+    let table = [
+        (r#"{"type":"array","items":"#, "}", 1),
+        (r#"{"type":"map","values":"#, "}", 1),
+        (r#"{"type":["null",{"type":"array","items":"#, "}]}", 3),
+        (record, "}]}", 3),
+        (r#"{"logicalType":"decimal","type":"#, "}", 1),
+    ];
+    let all = move || {
+        for (open, close, levels) in table {
+            assert!(parse(&nested(open, close, 64 / levels)).is_ok(), "{open}");
+            let error = parse(&nested(open, close, 64 / levels + 1)).unwrap_err();
+            assert!(error.starts_with("schema document nests 6"), "{open}: {error}");
+        }
+    };
+    let small = std::thread::Builder::new().stack_size(MIB).spawn(all);
+    small.unwrap().join().unwrap();
 }
 
 #[test]

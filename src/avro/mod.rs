@@ -2,8 +2,9 @@
 //!
 //! | Step | File |
 //! |---|---|
-//! | document → bounds → graph of named types | `bounds.rs`, `document.rs`, `names.rs`, `graph.rs` |
-//! | graph → program of flat steps | `program.rs` |
+//! | document → bounds → clean document | `bounds.rs`, `document.rs`, `names.rs` |
+//! | clean document → schema | apache-avro |
+//! | schema → graph → program of flat steps | `graph.rs`, `program.rs` |
 //! | binary datum → yes or no, then why | `walk.rs`, then `explain.rs` |
 //! | JSON datum → yes or why | `json.rs` over `json_text.rs` |
 //! | broken promise → path and message | `fault.rs`, `error.rs` |
@@ -37,7 +38,8 @@ mod schemas;
 
 pub use error::{DatumError, DatumFault, SchemaFault};
 
-use crate::limits::SchemaLimits;
+use crate::{limits::SchemaLimits, text::shown};
+use apache_avro::Schema;
 use fault::Fault;
 use graph::{Graph, NodeId};
 use program::Program;
@@ -61,10 +63,16 @@ impl AvroSchema {
         references: &[&str],
         limits: &SchemaLimits,
     ) -> Result<Self, SchemaFault> {
-        let (graph, root) = document::read(text, references, limits)?;
-        let program = Program::compile(&graph, root)
-            .ok_or_else(|| SchemaFault::new("schema is too large to compile".to_owned()))?;
-        Ok(Self { graph, root, program })
+        let clean = document::clean(text, references, limits)?;
+        let schema = Schema::parse(&clean).map_err(|error| {
+            let detail = shown(error.to_string().as_bytes());
+            SchemaFault::new(format!("no Avro schema: {detail}"))
+        })?;
+        let linked = Graph::link(&schema).and_then(|(graph, root)| {
+            let program = Program::compile(&graph, root)?;
+            Some(Self { graph, root, program })
+        });
+        linked.ok_or_else(|| SchemaFault::new("schema is too large to compile".to_owned()))
     }
 
     /// Checks that `datum` is exactly one datum of the schema in the binary encoding.

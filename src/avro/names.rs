@@ -1,5 +1,6 @@
 //! Avro names: which are allowed, how a full name comes about, and finding one among many.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// The full name of a type that is called `name`, with its own `namespace` if it has one, inside `enclosing`.
@@ -40,6 +41,42 @@ fn is_namespace(text: &str) -> bool {
         })
 }
 
+/// A name, full or not, in the letters that the specification has: what else a part of it consists of, Java's letters or
+/// a hyphen, stands as the hexadecimal digits of its bytes.
+pub(super) fn spelt(name: &str) -> String {
+    let parts: Vec<_> = name.split('.').map(spelt_part).collect();
+    parts.join(".")
+}
+
+fn spelt_part(part: &str) -> Cow<'_, str> {
+    let plain = is_name(part) && part.is_ascii() && !part.starts_with(SPELT);
+    if plain {
+        return part.into();
+    }
+    part.bytes()
+        .fold(SPELT.to_owned(), |mut spelt, byte| {
+            spelt.push_str(&format!("{byte:02x}"));
+            spelt
+        })
+        .into()
+}
+
+/// The name of which `spelt` is the spelling.
+pub(super) fn unspelt(spelt: &str) -> Option<String> {
+    let parts: Option<Vec<_>> = spelt.split('.').map(unspelt_part).collect();
+    Some(parts?.join("."))
+}
+
+fn unspelt_part(part: &str) -> Option<Cow<'_, str>> {
+    let Some(digits) = part.strip_prefix(SPELT) else { return Some(part.into()) };
+    let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<_>> = (0..digits.len()).step_by(2).map(byte).collect();
+    String::from_utf8(bytes?).ok().map(Cow::from)
+}
+
+/// How a part starts that is spelt in digits.
+const SPELT: &str = "__x";
+
 /// Distinct names in the order of the schema, found in logarithmic time whatever a datum asks for.
 #[derive(Debug, Default)]
 pub(super) struct NameTable {
@@ -50,19 +87,13 @@ pub(super) struct NameTable {
 impl NameTable {
     pub(super) const EMPTY: Self = Self { names: Vec::new(), sorted: Vec::new() };
 
-    /// Makes the table; the error is a name that stands twice.
-    pub(super) fn new(names: Vec<Box<str>>) -> Result<Self, Box<str>> {
+    /// Makes the table. `None` if a name stands twice.
+    pub(super) fn new(names: Vec<Box<str>>) -> Option<Self> {
         let mut sorted: Vec<u32> = (0_u32..).take(names.len()).collect();
-        let name = |index: u32| names.get(position(index)).map(AsRef::as_ref);
-        sorted.sort_by(|a, b| name(*a).cmp(&name(*b)));
-        let twice = sorted.windows(2).find_map(|pair| match pair {
-            [a, b] if name(*a) == name(*b) => name(*a).map(Box::from),
-            _ => None,
-        });
-        match twice {
-            Some(twice) => Err(twice),
-            None => Ok(Self { names, sorted }),
-        }
+        let name = |index: &u32| names.get(position(*index)).map(AsRef::as_ref);
+        sorted.sort_by(|a, b| name(a).cmp(&name(b)));
+        let distinct = sorted.is_sorted_by(|a, b| name(a) < name(b));
+        distinct.then_some(Self { names, sorted })
     }
 
     /// The name at `index`.
@@ -127,7 +158,24 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_named() {
-        assert_eq!(&*NameTable::new(["b", "a", "b"].map(Box::from).to_vec()).unwrap_err(), "b");
+    fn a_name_that_stands_twice_makes_no_table() {
+        assert!(NameTable::new(["b", "a", "b"].map(Box::from).to_vec()).is_none());
+    }
+
+    #[test]
+    fn any_name_can_be_spelt_in_ascii() {
+        let names = ["a.b.C", "_", "Größe", "my-company.1.R", "__x", "__xc3a9", "é.é", ".R", ""];
+        for name in names {
+            let plain = spelt(name);
+            let parts = plain.split('.');
+            let mut bytes = parts.flat_map(str::bytes);
+            assert!(bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()), "{plain}");
+            assert_eq!(unspelt(&plain).as_deref(), Some(name), "{plain}");
+        }
+        assert_eq!(spelt("a.b.C_1"), "a.b.C_1");
+        assert_eq!(spelt("été"), "__xc3a974c3a9");
+        for other in ["__xc", "__xff", "__xgg", "__x€0"] {
+            assert_eq!(unspelt(other), None, "{other}");
+        }
     }
 }

@@ -110,12 +110,18 @@ fn documents_that_are_no_schema_are_refused_with_the_place() {
         (r#"17"#, "a schema is a name, an object or an array"),
         (r#"{"name":"X"}"#, r#"schema object without "type""#),
         (r#"{"type":"array"}"#, r#"schema object without "items""#),
-        (r#"{"type":"map","values":[["int"]]}"#, "a union directly inside a union"),
-        (r#"["int",{"type":["null"]}]"#, "a union directly inside a union"),
-        (r#"["int",{"type":"int","logicalType":"date"}]"#, r#"union with "int" twice"#),
+        (
+            r#"{"type":"map","values":[["int"]]}"#,
+            "no Avro schema: Unions may not directly contain a union",
+        ),
+        (r#"["int",{"type":["null"]}]"#, "no Avro schema: Unions may not directly contain a union"),
+        (
+            r#"["int",{"type":"int","logicalType":"date"}]"#,
+            "no Avro schema: Unions cannot contain duplicate types, found at least two Int",
+        ),
         (
             r#"[{"type":"array","items":"int"},{"type":"array","items":"long"}]"#,
-            r#"union with "array" twice"#,
+            "no Avro schema: Unions cannot contain duplicate types, found at least two Array",
         ),
         (r#"{"type":"record","name":"R"}"#, r#"R: record without "fields""#),
         (r#"{"type":"record","fields":[]}"#, r#""" is no type name"#),
@@ -125,14 +131,17 @@ fn documents_that_are_no_schema_are_refused_with_the_place() {
         (r#"{"type":"record","name":"R","fields":[7]}"#, r#"R: "" is no field name"#),
         (
             r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}"#,
-            r#"R: field "a" twice"#,
+            "no Avro schema: Duplicate field name a",
         ),
         (
             r#"{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"map","values":"S"}}]}"#,
             r#"R.a: unknown type "S""#,
         ),
         (r#"{"type":"enum","name":"E"}"#, r#"E: enum without "symbols""#),
-        (r#"{"type":"enum","name":"E","symbols":["A","A"]}"#, r#"E: symbol "A" twice"#),
+        (
+            r#"{"type":"enum","name":"E","symbols":["A","A"]}"#,
+            "no Avro schema: Duplicate enum symbol A",
+        ),
         (r#"{"type":"enum","name":"E","symbols":["a b"]}"#, r#"E: "a b" is no symbol name"#),
         (
             r#"{"type":"fixed","name":"F","size":-1}"#,
