@@ -13,7 +13,7 @@ use kafka_protocol::records::Compression;
 use schemaward::proxy::produce::ProduceGate;
 use schemaward::record::{Batch, Scratch, Unlimited};
 use schemaward::validate::judge::{Resolved, Workspace};
-use schemaward::validate::metadata::HeaderNames;
+use schemaward::validate::metadata::{HeaderNames, NameTable};
 use schemaward::wire::{Frame, produce::ProduceRequest, request::Request};
 use workloads::Value;
 
@@ -67,7 +67,8 @@ fn checksum(rounds: usize) {
 
 fn walk(rounds: usize) {
     let bytes = events(Value::Avro, &[DOCUMENT], RECORDS);
-    let (names, mut scratch) = (HeaderNames::default(), Scratch::new());
+    let names = NameTable::new(&HeaderNames::default());
+    let mut scratch = Scratch::new();
     for _ in 0..rounds {
         assert_eq!(workloads::walk(black_box(&bytes), &names, &mut scratch), RECORDS);
     }

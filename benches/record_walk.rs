@@ -15,7 +15,7 @@ use divan::{Bencher, black_box};
 use kafka_protocol::records::{Compression, RecordBatchDecoder};
 use schemaward::record::{Batch, Scratch, Unlimited};
 use schemaward::validate::judge::{Resolved, Workspace};
-use schemaward::validate::metadata::HeaderNames;
+use schemaward::validate::metadata::{HeaderNames, NameTable};
 use workloads::{CODECS, Value};
 
 const RECORDS: usize = 1_000;
@@ -55,7 +55,7 @@ fn checksum(bencher: Bencher<'_, '_>) {
 fn walk(bencher: Bencher<'_, '_>, codec: Compression) {
     let bytes = events(codec, Value::Avro);
     let mut scratch = Scratch::new();
-    let names = HeaderNames::default();
+    let names = NameTable::new(&HeaderNames::default());
     measure(bencher, &bytes, |bytes| {
         assert_eq!(workloads::walk(bytes, &names, &mut scratch), RECORDS);
     });

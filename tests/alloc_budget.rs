@@ -30,6 +30,8 @@ const ID_URL: &str = "https://my-schema-server/schemas/ids/42";
 const DOCUMENT: &str = "https://my-schema-server/users/schema.avsc";
 const PATH: &str = "users/schema.avsc";
 const ROUNDS: usize = 8;
+/// Requests in one round of the connection.
+const REQUESTS: u64 = 64;
 
 /// The least number of allocations of several rounds of `act`.
 fn least(mut act: impl FnMut()) -> u64 {
@@ -77,38 +79,29 @@ fn judging_a_batch_allocates_nothing_however_many_records_it_has() {
 }
 
 #[test]
-fn a_reference_by_url_or_path_is_read_once_for_a_batch() {
+fn however_a_schema_is_named_it_is_read_once_on_a_connection() {
     for schema in [ID_URL, DOCUMENT, PATH] {
         for value in [Value::Avro, Value::AvroJson] {
-            let count = judging_any_number(Compression::None, value, &[schema]);
-            assert!(count <= 10, "{schema}: {count}");
+            assert_eq!(judging_any_number(Compression::None, value, &[schema]), 0, "{schema}");
         }
     }
 }
 
 #[test]
-fn schemas_that_take_turns_are_looked_up_once_each() {
+fn schemas_that_take_turns_are_read_once_each() {
     let eight = [DOCUMENT, PATH, ID_URL, ID, "43", "44", "45", "46"];
     for schemas in [&[ID, "43"][..], &[DOCUMENT, PATH, ID_URL, ID], &eight] {
-        let each: u64 = schemas
-            .iter()
-            .map(|schema| judging_any_number(Compression::None, Value::Avro, &[schema]))
-            .sum();
-        let together = judging_any_number(Compression::None, Value::Avro, schemas);
-        assert_eq!(together, each, "{schemas:?}");
+        assert_eq!(judging_any_number(Compression::None, Value::Avro, schemas), 0, "{schemas:?}");
     }
 }
 
 #[test]
-fn where_only_metadata_is_asked_for_it_is_read_once_for_a_batch() {
+fn where_only_metadata_is_asked_for_nothing_is_allocated_either() {
     let judge = workloads::judge(&[]);
     let rule = RuleSettings { check: Check::Metadata, ..RuleSettings::default() };
     let policy = TopicPolicy::new(&rule);
-    let [one, many] = [1, 1_000].map(|count| {
-        let record_set = workloads::record_set(Compression::None, Value::Avro, &[DOCUMENT], count);
-        judging(&judge, &policy, &mut Workspace::default(), &record_set)
-    });
-    assert_eq!(one, many);
+    let record_set = workloads::record_set(Compression::None, Value::Avro, &[DOCUMENT], 1_000);
+    assert_eq!(judging(&judge, &policy, &mut Workspace::default(), &record_set), 0);
 }
 
 #[test]
@@ -196,10 +189,6 @@ impl Proxied {
             }
         });
     }
-
-    fn allocations(&mut self, times: u64) -> u64 {
-        allocation_counter::measure(|| self.exchange(times)).count_total
-    }
 }
 
 /// A broker that answers every `size` bytes with the same.
@@ -215,9 +204,8 @@ fn a_produce_request_costs_a_connection_a_fixed_number_of_allocations() {
     // v9 answers stream through, those of v12 are held whole and looked through for addresses.
     for (version, records, at_most) in [(9, 1, 6), (9, 1_000, 12), (12, 1, 6), (12, 1_000, 12)] {
         let mut proxied = Proxied::new(version, records);
-        proxied.exchange(64);
-        let rounds = (0..ROUNDS).map(|_| proxied.allocations(128) - proxied.allocations(64));
-        let each = rounds.min().unwrap() as f64 / 64.0;
-        assert!(each <= f64::from(at_most), "v{version}, {records} records: {each}");
+        proxied.exchange(REQUESTS);
+        let count = least(|| proxied.exchange(REQUESTS));
+        assert!(count <= at_most * REQUESTS, "v{version}, {records} records: {count}");
     }
 }

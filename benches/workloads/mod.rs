@@ -35,11 +35,11 @@ use schemaward::schema::{
 };
 use schemaward::validate::{
     judge::Judge,
-    metadata::{Fact, HeaderNames, Metadata},
+    metadata::{Fact, HeaderNames, Metadata, NameTable},
     policy::{Policy, RuleSettings, TopicPolicy},
 };
 use schemaward::wire::{Frame, NodeId, frame::FrameBuilder};
-use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{hint::black_box, io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// Every codec that there is.
@@ -252,7 +252,7 @@ pub(crate) fn peer() -> Arc<Peer> {
 }
 
 /// Walks every record of `record_set` and finds its metadata; the checksum is not compared.
-pub(crate) fn walk(record_set: &[u8], names: &HeaderNames, scratch: &mut Scratch) -> usize {
+pub(crate) fn walk(record_set: &[u8], names: &NameTable, scratch: &mut Scratch) -> usize {
     let mut allowance = Unlimited;
     let batch = Batch::parse(record_set).unwrap();
     let mut reader = batch.records(scratch, &RecordLimits::default(), &mut allowance).unwrap();
@@ -261,9 +261,8 @@ pub(crate) fn walk(record_set: &[u8], names: &HeaderNames, scratch: &mut Scratch
         let mut metadata = Metadata::default();
         let next = reader.next(|key, value| metadata.visit(names, key, value)).unwrap();
         let Some(record) = next else { return named };
-        let named_schema = matches!(metadata.schema_id, Fact::Value(_));
-        let encoded = matches!(metadata.content_type, Fact::Value(_));
-        named += usize::from(named_schema & encoded & record.value.is_some());
+        black_box((record, metadata.content_type));
+        named += usize::from(matches!(metadata.schema_id, Fact::Value(_)));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    metadata::{Encoding, Fact, HeaderNames, Metadata},
+    metadata::{Encoding, Fact, HeaderNames, Metadata, NameTable},
     policy::{Check, Tombstones, TopicPolicy},
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
@@ -28,18 +28,18 @@ pub struct MemorySpent {
     pub needed: usize,
 }
 
-/// Schema references that are remembered from record to record.
+/// Schema references that a connection remembers.
 const MEMO_ENTRIES: usize = 8;
 /// Longest schema reference header that is remembered from record to record, in bytes.
 const MAX_MEMO_BYTES: usize = 2_048;
-/// Longest one whose memory is kept from batch to batch.
+/// Longest one that is remembered from batch to batch.
 const KEPT_MEMO_BYTES: usize = 256;
 
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
 pub struct Judge {
-    names: HeaderNames,
-    references: References,
+    names: NameTable,
+    references: Arc<References>,
     schemas: Arc<SchemaCache>,
     limits: RecordLimits,
 }
@@ -52,16 +52,21 @@ pub struct Workspace {
     memo: Memo,
 }
 
-/// The last schema references of a walk and what became of them, latest first: records of one batch mostly share a few.
+/// The schema references that came last, latest first: records of one batch mostly share a few, and so do batches.
 #[derive(Debug, Default)]
 struct Memo {
+    /// Who has read them: for somebody else they mean something else.
+    reader: Option<Arc<References>>,
     entries: [MemoEntry; MEMO_ENTRIES],
 }
 
-/// One `schema-id` header. Without `found` it is a free place.
+/// One `schema-id` header. Empty, it is a free place.
 #[derive(Debug, Default)]
 struct MemoEntry {
     header: Vec<u8>,
+    /// What it says, if it can be read.
+    reference: Option<SchemaRef>,
+    /// What that leads to: good for one walk, which is of one moment and one topic.
     found: Option<Found>,
 }
 
@@ -97,6 +102,7 @@ impl Judge {
         schemas: Arc<SchemaCache>,
         limits: RecordLimits,
     ) -> Self {
+        let (names, references) = (NameTable::new(&names), Arc::new(references));
         Self { names, references, schemas, limits }
     }
 
@@ -119,10 +125,10 @@ impl Judge {
         allowance: &mut dyn Allowance,
     ) -> Result<PartitionVerdict, MemorySpent> {
         let Workspace { scratch, memo } = workspace;
+        memo.is_read_by(&self.references);
         let walk = Walk { judge: self, policy, resolved };
         let walked = walk.batch(record_set, scratch, memo, allowance);
-        // What it found holds for this moment and this topic only.
-        memo.forget();
+        memo.forget_found();
         match walked {
             Ok(verdict) => Ok(verdict),
             Err(error) => fault(&error).map(PartitionVerdict::faulty),
@@ -137,10 +143,20 @@ impl Judge {
         Err(Rejection::new(Reason::SchemaNotAllowed, detail))
     }
 
-    fn find(&self, header: &[u8], policy: &TopicPolicy, resolved: &Resolved) -> Found {
-        let reference = match self.references.parse(header) {
-            Ok(reference) => reference,
-            Err(error) => return Found::Rejected(reference_rejection(&error)),
+    /// What `header` leads to. `known` is what it says, if that is known; otherwise it will be.
+    fn find(
+        &self,
+        header: &[u8],
+        known: &mut Option<SchemaRef>,
+        policy: &TopicPolicy,
+        resolved: &Resolved,
+    ) -> Found {
+        let reference = match known {
+            Some(reference) => reference,
+            None => match self.references.parse(header) {
+                Ok(reference) => known.insert(reference),
+                Err(error) => return Found::Rejected(reference_rejection(&error)),
+            },
         };
         if let Err(rejection) = self.allowed(&reference, policy) {
             return Found::Rejected(rejection);
@@ -148,11 +164,11 @@ impl Judge {
         if policy.check == Check::Metadata {
             return Found::Named;
         }
-        let known = resolved.get(&reference).cloned();
-        match known.or_else(|| self.schemas.cached(&reference)) {
+        let at_hand = resolved.get(reference).cloned();
+        match at_hand.or_else(|| self.schemas.cached(reference)) {
             Some(Ok(schema)) => Found::Schema(schema),
             Some(Err(error)) => source_outcome(reference, error),
-            None => Found::Unknown(reference, None),
+            None => Found::Unknown(reference.clone(), None),
         }
     }
 }
@@ -211,13 +227,16 @@ impl Walk<'_> {
             Ok(encoding) => encoding,
             Err(rejection) => return rejection.into(),
         };
-        let name = &self.judge.names.schema_id;
         let header = match metadata.schema_id {
             Fact::Value(header) => header,
-            Fact::Missing | Fact::Null => return missing(name, Reason::MissingSchemaId).into(),
+            Fact::Missing | Fact::Null => {
+                let name = self.judge.names.schema_id();
+                return missing(&name, Reason::MissingSchemaId).into();
+            }
             Fact::Conflict => return conflict("the schema reference").into(),
         };
-        match memo.find(header, || self.judge.find(header, self.policy, self.resolved)) {
+        let Self { judge, policy, resolved } = self;
+        match memo.find(header, |known| judge.find(header, known, policy, resolved)) {
             Found::Named => Outcome::Accepted,
             Found::Schema(schema) => match check(schema, encoding, value) {
                 Ok(()) => Outcome::Accepted,
@@ -235,8 +254,8 @@ impl Walk<'_> {
                 Rejection::new(Reason::UnsupportedContentType, detail)
             }),
             Fact::Missing | Fact::Null => {
-                let name = self.judge.names.content_type.first();
-                Err(missing(name.map_or("content-type", |it| it), Reason::MissingContentType))
+                let name = self.judge.names.content_type();
+                Err(missing(&name, Reason::MissingContentType))
             }
             Fact::Conflict => Err(conflict("the content type")),
         }
@@ -244,22 +263,32 @@ impl Walk<'_> {
 }
 
 impl Memo {
-    /// What `header` leads to, asking `find` only if none of the last records had it.
-    fn find(&mut self, header: &[u8], find: impl FnOnce() -> Found) -> &Found {
+    fn is_read_by(&mut self, reader: &Arc<References>) {
+        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
+            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+        }
+    }
+
+    /// What `header` leads to, asking `find` only if no record of the walk had it lately.
+    fn find(
+        &mut self,
+        header: &[u8],
+        find: impl FnOnce(&mut Option<SchemaRef>) -> Found,
+    ) -> &Found {
         let [latest, ..] = &self.entries;
         if !latest.is_of(header) {
             self.bring_forward(header);
         }
-        let [latest, ..] = &mut self.entries;
-        latest.found.get_or_insert_with(find)
+        let [MemoEntry { reference, found, .. }, ..] = &mut self.entries;
+        found.get_or_insert_with(|| find(reference))
     }
 
     /// Makes the entry of `header` the latest: its own, or a free one, or the one that was not used for longest.
     #[inline(never)]
     fn bring_forward(&mut self, header: &[u8]) {
-        // Free ones come last.
-        let fits = |entry: &MemoEntry| entry.found.is_none() || entry.is_of(header);
-        let moved = self.entries.iter().position(fits).map_or(MEMO_ENTRIES, |at| at + 1);
+        let own = self.entries.iter().position(|entry| entry.is_of(header));
+        let free = || self.entries.iter().position(|entry| entry.header.is_empty());
+        let moved = own.or_else(free).map_or(MEMO_ENTRIES, |at| at + 1);
         if let Some(moved) = self.entries.get_mut(..moved) {
             moved.rotate_right(1);
         }
@@ -269,11 +298,11 @@ impl Memo {
         }
     }
 
-    fn forget(&mut self) {
-        for entry in self.entries.iter_mut().take_while(|entry| entry.found.is_some()) {
+    fn forget_found(&mut self) {
+        for entry in &mut self.entries {
             entry.found = None;
             if entry.header.capacity() > KEPT_MEMO_BYTES {
-                entry.header = Vec::new();
+                *entry = MemoEntry::default();
             }
         }
     }
@@ -281,12 +310,12 @@ impl Memo {
 
 impl MemoEntry {
     fn is_of(&self, header: &[u8]) -> bool {
-        self.header == header && self.found.is_some() && !header.is_empty()
+        self.header == header && !header.is_empty()
     }
 
     /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
     fn begin(&mut self, header: &[u8]) {
-        self.found = None;
+        (self.reference, self.found) = (None, None);
         self.header.clear();
         if header.len() <= MAX_MEMO_BYTES {
             self.header.extend_from_slice(header);
@@ -337,9 +366,9 @@ fn reference_rejection(error: &ReferenceError) -> Rejection {
     Rejection::new(reason, error.to_string())
 }
 
-fn source_outcome(reference: SchemaRef, error: SourceError) -> Found {
+fn source_outcome(reference: &SchemaRef, error: SourceError) -> Found {
     let reason = match error {
-        SourceError::Unavailable { .. } => return Found::Unknown(reference, Some(error)),
+        SourceError::Unavailable { .. } => return Found::Unknown(reference.clone(), Some(error)),
         SourceError::Invalid { .. } => Reason::SchemaInvalid,
         SourceError::NotAllowed { .. } => Reason::SchemaNotAllowed,
         SourceError::NotFound { .. } => Reason::SchemaNotFound,
@@ -368,4 +397,170 @@ fn fault(error: &RecordError) -> Result<BatchFault, MemorySpent> {
         }
     };
     Ok(BatchFault { reason, code, detail: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limits::SchemaLimits,
+        record::{
+            Unlimited,
+            builder::{Flavour, OwnedRecord, batch},
+        },
+        schema::{
+            CacheSettings, Documents, Fetched, Lookup, RegistrySettings, SchemaFormat, SchemaSource,
+        },
+        validate::policy::RuleSettings,
+    };
+
+    /// Is never asked: these tests hand in what was looked up.
+    struct Nobody;
+
+    impl SchemaSource for Nobody {
+        fn find<'a>(&'a self, _: &'a SchemaRef, _: Option<&'a Fetched>) -> Lookup<'a> {
+            Box::pin(async { Err(not_found()) })
+        }
+    }
+
+    fn not_found() -> SourceError {
+        SourceError::NotFound { detail: "there is none".into() }
+    }
+
+    fn references(registry: &str) -> References {
+        let url = Some(registry.parse().unwrap());
+        References::new(&RegistrySettings { url, ..RegistrySettings::default() })
+    }
+
+    fn judge(registry: &str) -> Judge {
+        let cache = SchemaCache::new(Arc::new(Nobody), CacheSettings::default(), Arc::new(()));
+        let limits = RecordLimits::default();
+        Judge::new(HeaderNames::default(), references(registry), cache, limits)
+    }
+
+    fn schema(text: &str) -> Resolution {
+        let text = text.to_owned();
+        let documents = Documents { format: SchemaFormat::Avro, text, references: Vec::new() };
+        Ok(Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap()))
+    }
+
+    /// One record for each reference, each with the value `true`.
+    fn batch_of(references: &[&str]) -> Vec<u8> {
+        let record = |reference: &&str| {
+            OwnedRecord::of([1]).with("content-type", "avro").with("schema-id", *reference)
+        };
+        batch(Flavour::Plain, &references.iter().map(record).collect::<Vec<_>>())
+    }
+
+    /// Which records pass (`.`), do not (`x`), or wait for their schema (`?`).
+    fn walk(
+        judge: &Judge,
+        workspace: &mut Workspace,
+        policy: &TopicPolicy,
+        resolved: &Resolved,
+        references: &[&str],
+    ) -> String {
+        let one = |reference| {
+            let bytes = batch_of(&[reference]);
+            judge.walk(&bytes, policy, resolved, &mut Workspace::default(), &mut Unlimited)
+        };
+        let apart = references.iter().map(|reference| one(reference).unwrap());
+        let apart: String = apart.map(|verdict| mark(&verdict)).collect();
+        let bytes = batch_of(references);
+        let together = judge.walk(&bytes, policy, resolved, workspace, &mut Unlimited).unwrap();
+        let rejected = together.rejected().iter().map(|record| record.batch_index);
+        let expected = (0..).zip(apart.chars()).filter(|(_, mark)| *mark == 'x');
+        assert!(rejected.eq(expected.map(|(index, _)| index)), "{apart} {together:?}");
+        let unknown = apart.chars().filter(|mark| *mark == '?').count() as u64;
+        assert_eq!(together.unknown_records(), unknown, "{apart} {together:?}");
+        apart
+    }
+
+    fn mark(verdict: &PartitionVerdict) -> char {
+        match (verdict.rejected_records(), verdict.unknown_records()) {
+            (0, 0) => '.',
+            (0, _) => '?',
+            _ => 'x',
+        }
+    }
+
+    fn default_policy() -> TopicPolicy {
+        TopicPolicy::new(&RuleSettings::default())
+    }
+
+    #[test]
+    fn many_references_in_one_batch_are_judged_as_if_each_were_alone() {
+        let judge = judge("http://registry");
+        let mut resolved = Resolved::new();
+        for id in 0..20 {
+            let text = if id % 3 == 0 { "\"boolean\"" } else { "\"string\"" };
+            let reference = judge.references.parse(format!("{id}").as_bytes()).unwrap();
+            resolved.insert(reference, schema(text));
+        }
+        let long = |id: &str| format!("http://registry/{}{id}", "x".repeat(MAX_MEMO_BYTES - 300));
+        let longer = |id: &str| format!("{}{}", long(id), "y".repeat(300));
+        let odd = [long("1"), long("2"), longer("1"), longer("2"), "99".into(), String::new()];
+        let mut named: Vec<String> = (0..20).map(|id| id.to_string()).collect();
+        named.extend(odd);
+        let mut workspace = Workspace::default();
+        for step in [1, 3, 5, 7, 11] {
+            let turns = (0..120).map(|at| &*named[at * step % (at % named.len() + 1)]);
+            let turns: Vec<_> = turns.collect();
+            walk(&judge, &mut workspace, &default_policy(), &resolved, &turns);
+            walk(&judge, &mut workspace, &default_policy(), &Resolved::new(), &turns);
+        }
+    }
+
+    #[test]
+    fn what_one_walk_found_is_not_believed_by_the_next() {
+        let judge = judge("http://registry");
+        let reference = judge.references.parse(b"7").unwrap();
+        let mut workspace = Workspace::default();
+        let steps = [
+            (None, "?"),
+            (Some(Err(not_found())), "x"),
+            (Some(schema("\"boolean\"")), "."),
+            (Some(schema("\"string\"")), "x"),
+            (None, "?"),
+        ];
+        for (known, expected) in steps {
+            let resolved = known.into_iter().map(|known| (reference.clone(), known)).collect();
+            let marks = walk(&judge, &mut workspace, &default_policy(), &resolved, &["7"]);
+            assert_eq!(marks, expected, "{resolved:?}");
+        }
+    }
+
+    #[test]
+    fn what_one_topic_allows_says_nothing_about_the_next() {
+        let judge = judge("http://registry");
+        let reference = judge.references.parse(b"7").unwrap();
+        let resolved = Resolved::from([(reference, schema("\"boolean\""))]);
+        let mut workspace = Workspace::default();
+        for (allowed, expected) in [("7", "."), ("8", "x"), ("*", "."), ("users/*", "x")] {
+            let allow_schemas = vec![allowed.to_owned()];
+            let rule = RuleSettings { allow_schemas, ..RuleSettings::default() };
+            let policy = TopicPolicy::new(&rule);
+            let marks = walk(&judge, &mut workspace, &policy, &resolved, &["7"]);
+            assert_eq!(marks, expected, "{allowed}");
+        }
+        let rule = RuleSettings { check: Check::Metadata, ..RuleSettings::default() };
+        let policy = TopicPolicy::new(&rule);
+        let marks = walk(&judge, &mut workspace, &policy, &Resolved::new(), &["7", "", "8"]);
+        assert_eq!(marks, ".x.");
+    }
+
+    #[test]
+    fn a_reference_means_what_the_present_registry_makes_of_it() {
+        let mut workspace = Workspace::default();
+        let resolved = Resolved::from([(
+            references("http://one").parse(b"7").unwrap(),
+            schema("\"boolean\""),
+        )]);
+        for (registry, expected) in [("http://one", "."), ("http://two", "?"), ("http://one", ".")]
+        {
+            let judge = judge(registry);
+            let marks = walk(&judge, &mut workspace, &default_policy(), &resolved, &["7"]);
+            assert_eq!(marks, expected, "{registry}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The metadata headers of a record: how its value is encoded and which schema it claims.
 
+use crate::text::shown;
+
 /// Under which names the metadata is found, matched exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderNames {
@@ -71,21 +73,24 @@ pub enum Fact<'r> {
 }
 
 impl<'r> Fact<'r> {
-    fn add(&mut self, value: &'r [u8], same: impl Fn(&[u8], &[u8]) -> bool) {
-        *self = match *self {
-            Self::Missing => Self::Value(value),
-            Self::Value(earlier) if earlier == value || same(earlier, value) => {
-                Self::Value(earlier)
-            }
-            Self::Value(_) | Self::Null | Self::Conflict => Self::Conflict,
-        };
+    #[inline]
+    fn add(&mut self, value: Option<&'r [u8]>, what: What) {
+        match (&*self, value) {
+            (Self::Missing, Some(value)) => *self = Self::Value(value),
+            (Self::Missing, None) => *self = Self::Null,
+            _ => self.add_again(value, what),
+        }
     }
 
-    const fn add_null(&mut self) {
-        *self = match *self {
-            Self::Missing | Self::Null => Self::Null,
-            Self::Value(_) | Self::Conflict => Self::Conflict,
-        };
+    #[cold]
+    #[inline(never)]
+    fn add_again(&mut self, value: Option<&'r [u8]>, what: What) {
+        match (*self, value) {
+            (Self::Null, None) => {}
+            (Self::Value(earlier), Some(value))
+                if earlier == value || what.agree(earlier, value) => {}
+            _ => *self = Self::Conflict,
+        }
     }
 }
 
@@ -100,25 +105,118 @@ pub struct Metadata<'r> {
 
 impl<'r> Metadata<'r> {
     /// Takes one header of the record.
+    #[inline(always)]
+    pub fn visit(&mut self, names: &NameTable, key: &[u8], value: Option<&'r [u8]>) {
+        if names.lengths & bit(key.len()) != 0 {
+            self.add(names, key, value);
+        }
+    }
+
+    /// Out of line, so that the walk over the headers keeps its registers; nor does it call anything that needs some.
+    #[inline(never)]
+    fn add(&mut self, names: &NameTable, key: &[u8], value: Option<&'r [u8]>) {
+        let Some(ends) = ends(key) else { return self.add_unusual(names, key, value) };
+        let is_name = |name: &&Name| name.text.len() == key.len() && name.ends == ends;
+        if let Some(name) = names.names.iter().find(is_name) {
+            self.tell(name.what, value);
+        }
+    }
+
+    #[inline(never)]
+    fn add_unusual(&mut self, names: &NameTable, key: &[u8], value: Option<&'r [u8]>) {
+        if let Some(name) = names.names.iter().find(|name| *name.text == *key) {
+            self.tell(name.what, value);
+        }
+    }
+
     #[inline]
-    pub fn visit(&mut self, names: &HeaderNames, key: &[u8], value: Option<&'r [u8]>) {
-        if key == names.schema_id.as_bytes() {
-            match value {
-                Some(value) => self.schema_id.add(value, |_, _| false),
-                None => self.schema_id.add_null(),
-            }
-        } else if names.content_type.iter().any(|name| key == name.as_bytes()) {
-            match value {
-                Some(value) => self.content_type.add(value, same_encoding),
-                None => self.content_type.add_null(),
-            }
+    fn tell(&mut self, what: What, value: Option<&'r [u8]>) {
+        match what {
+            What::ContentType => self.content_type.add(value, what),
+            What::SchemaId => self.schema_id.add(value, what),
         }
     }
 }
 
-/// `avro` and `application/avro` under the two names are not at odds.
-fn same_encoding(one: &[u8], other: &[u8]) -> bool {
-    Encoding::parse(one).is_some_and(|one| Encoding::parse(other) == Some(one))
+/// [`HeaderNames`] made ready for comparing many keys: most of them are told apart by their length.
+#[derive(Debug)]
+pub struct NameTable {
+    names: Vec<Name>,
+    /// One bit for each length of a name, modulo 64.
+    lengths: u64,
+}
+
+impl NameTable {
+    /// The same names.
+    #[must_use]
+    pub fn new(names: &HeaderNames) -> Self {
+        let schema_id = Name::new(&names.schema_id, What::SchemaId);
+        let content_type = names.content_type.iter().map(|name| Name::new(name, What::ContentType));
+        let names: Vec<_> = std::iter::once(schema_id).chain(content_type).collect();
+        let lengths = names.iter().fold(0, |bits, name| bits | bit(name.text.len()));
+        Self { names, lengths }
+    }
+
+    /// The name under which the schema reference is looked for.
+    #[must_use]
+    pub fn schema_id(&self) -> String {
+        self.first(What::SchemaId)
+    }
+
+    /// The first name under which the content type is looked for.
+    #[must_use]
+    pub fn content_type(&self) -> String {
+        self.first(What::ContentType)
+    }
+
+    fn first(&self, what: What) -> String {
+        let name = self.names.iter().find(|name| name.what == what);
+        name.map(|name| shown(&name.text)).unwrap_or_default()
+    }
+}
+
+const fn bit(length: usize) -> u64 {
+    1 << (length % 64)
+}
+
+#[derive(Debug)]
+struct Name {
+    what: What,
+    text: Box<[u8]>,
+    /// What [`ends`] says, or anything if it says nothing.
+    ends: (u64, u64),
+}
+
+/// What a metadata header is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    ContentType,
+    SchemaId,
+}
+
+impl Name {
+    fn new(text: &str, what: What) -> Self {
+        Self { what, text: text.as_bytes().into(), ends: ends(text.as_bytes()).unwrap_or_default() }
+    }
+}
+
+impl What {
+    /// Whether two different values say the same: `avro` and `application/avro` under the two names are not at odds.
+    fn agree(self, one: &[u8], other: &[u8]) -> bool {
+        self == Self::ContentType
+            && Encoding::parse(one).is_some_and(|one| Encoding::parse(other) == Some(one))
+    }
+}
+
+/// The first and the last eight bytes of a text of eight to sixteen: with its length, they are all of it.
+#[inline]
+fn ends(text: &[u8]) -> Option<(u64, u64)> {
+    match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) if text.len() <= 16 => {
+            Some((u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +224,7 @@ mod tests {
     use super::*;
 
     fn metadata<'r>(headers: &[(&str, Option<&'r str>)]) -> Metadata<'r> {
-        let names = HeaderNames::default();
+        let names = NameTable::new(&HeaderNames::default());
         let mut metadata = Metadata::default();
         for (key, value) in headers {
             metadata.visit(&names, key.as_bytes(), value.map(str::as_bytes));
@@ -176,6 +274,30 @@ mod tests {
         for other in ["avro-json", "text/plain", ""] {
             let odds = [("content-type", Some(other)), ("serialization-type", Some("avro"))];
             assert_eq!(metadata(&odds).content_type, Fact::Conflict, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_length_are_matched_to_their_last_byte() {
+        let text: String = ('a'..='z').cycle().take(80).collect();
+        for length in 1..=80 {
+            let name = &text[..length];
+            let names = HeaderNames { schema_id: name.to_owned(), ..HeaderNames::default() };
+            let table = NameTable::new(&names);
+            let finds = |key: &[u8]| {
+                let mut metadata = Metadata::default();
+                metadata.visit(&table, key, Some(b"1"));
+                metadata.schema_id == Fact::Value(b"1")
+            };
+            assert!(finds(name.as_bytes()), "{name}");
+            for at in 0..length {
+                let mut other = name.as_bytes().to_vec();
+                other[at] = b'!';
+                assert!(!finds(&other), "{name} with another byte {at}");
+            }
+            assert!(
+                !finds(&text.as_bytes()[..length - 1]) && !finds(format!("{name}!").as_bytes())
+            );
         }
     }
 
