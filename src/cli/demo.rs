@@ -32,9 +32,9 @@ pub(super) struct Demo {
 enum Failure {
     #[error("the demo failed")]
     Demo(#[from] DemoError),
-    #[error("the demo's configuration is wrong: {0}")]
+    #[error("the demo's configuration is wrong")]
     Config(#[from] ConfigErrors),
-    #[error("the proxy does not start: {0}")]
+    #[error("the proxy does not start")]
     App(#[from] AppError),
     #[error("no block of free ports was found from {FIRST_PORT} on")]
     NoPorts,
