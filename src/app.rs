@@ -47,19 +47,11 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// A listener cannot be bound.
-    #[error("{error}: {}", error.source)]
-    Bind {
-        /// Which one, and why.
-        #[from]
-        error: BindError,
-    },
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// An admin listener cannot be had.
-    #[error("{error}{}", cause(.error))]
-    Admin {
-        /// Which one, and why.
-        #[from]
-        error: AdminError,
-    },
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// Connections were still busy when the grace period of the drain ended.
     #[error("drain grace exceeded with {connections} connections still busy")]
     DrainGraceExceeded {
@@ -67,7 +59,7 @@ pub enum AppError {
         connections: u64,
     },
     /// The HTTP client for schemas cannot be made.
-    #[error("the schema client cannot be made: {0}")]
+    #[error(transparent)]
     Schemas(#[from] HttpSourceError),
     /// The system refuses something at start.
     #[error("cannot {what}")]
@@ -78,10 +70,6 @@ pub enum AppError {
         #[source]
         source: io::Error,
     },
-}
-
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map(|source| format!(": {source}")).unwrap_or_default()
 }
 
 /// The proxy, running.

@@ -1,6 +1,8 @@
 //! Promise: while a registry is down, slow or wrong, records are neither let through unjudged nor lost, unless a rule says so;
 //! nobody asks more than needed, nobody else waits, and all goes on as soon as the registry is back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 mod support;
 
 use std::time::Duration;

@@ -358,3 +358,221 @@ async fn off_forwards_unread() {
     assert_eq!(world.produce("anything", b"not a batch at all").await.code, 0);
     assert_eq!(world.broker.received()[0].record_set.as_deref(), Some(&b"not a batch at all"[..]));
 }
+
+#[tokio::test]
+async fn one_verdict_comes_before_another_corrupt_certain_undecided() {
+    let mut world = World::new("limits: {lookup_deadline: 50ms}\n").await;
+    assert_eq!(world.produce("users", &TestBatch::of([good()]).encode()).await.code, 0);
+    world.registry.mood(Mood::Status(503));
+    let unknown = || TestRecord::avro("7", ADA);
+    let bad = || TestRecord::bare(ADA);
+    let mut corrupt = TestBatch::of([unknown(), bad()]);
+    corrupt.break_checksum = true;
+    let mut cut = TestBatch::of([unknown(), bad(), good()]);
+    cut.declared_records = Some(4);
+    let table = [
+        (corrupt, 2, "batch_corrupt: "),
+        (cut, 87, "batch_corrupt: "),
+        (TestBatch::of([unknown(), bad(), good()]), 87, "missing_content_type: record 1: "),
+        (TestBatch::of([good(), unknown()]), 19, "registry_unavailable: record 1: "),
+        (TestBatch::of([good()]), 0, ""),
+    ];
+    for (batch, code, message) in table {
+        let answer = world.produce("users", &batch.encode()).await;
+        assert_eq!(answer.code, code, "{answer:?}");
+        assert!(answer.message.starts_with(message), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_bad_record_is_named_in_order_up_to_a_bound() {
+    let mut world = World::new("").await;
+    let records = (0..1_000).map(|at| if at % 2 == 0 { good() } else { TestRecord::bare(ADA) });
+    let answer = world.produce("users", &TestBatch::of(records).encode()).await;
+    assert_eq!(answer.code, 87);
+    let named: Vec<_> = answer.errors.iter().map(|(index, _)| *index).collect();
+    assert_eq!(named, (0..100).map(|at| 2 * at + 1).collect::<Vec<_>>());
+    let expected = "missing_content_type: record 1: no content-type header (and 499 more records)";
+    assert_eq!(answer.message, expected);
+    assert_eq!(world.rejected("users", "missing_content_type"), 500.0);
+    let withheld = "schemaward_records_total{reason=\"none\",topic=\"users\",verdict=\"withheld\"}";
+    assert_eq!(world.proxy.metric(withheld), 500.0);
+}
+
+#[tokio::test]
+async fn text_from_the_wire_is_cut_and_escaped_in_messages() {
+    let mut world = World::new("").await;
+    let long = "x\"\n".repeat(10_000);
+    let record = TestRecord::bare(ADA).header("content-type", &long).header("schema-id", "1");
+    let answer = world.produce("users", &TestBatch::of([record]).encode()).await;
+    assert!(answer.message.len() < 1_024, "{}", answer.message.len());
+    assert!(!answer.message.contains('\n'), "{}", answer.message);
+    let record = TestRecord::avro(&long, ADA);
+    let answer = world.produce("users", &TestBatch::of([record]).encode()).await;
+    assert!(answer.message.starts_with("malformed_schema_id: record 0: "), "{answer:?}");
+    assert!(answer.message.len() < 1_024 && !answer.message.contains('\n'), "{answer:?}");
+}
+
+#[tokio::test]
+async fn json_beside_an_avro_schema_means_avro_json() {
+    let mut world = World::new("").await;
+    let record = |content_type: &str, value: &str| {
+        let record = TestRecord::bare(value).header("schema-id", "1");
+        TestBatch::of([record.header("serialization-type", content_type)]).encode()
+    };
+    for content_type in ["avro-json", "json", "application/json; charset=utf-8"] {
+        let good = record(content_type, r#"{"name":"Ada","age":36}"#);
+        assert_eq!(world.produce("users", &good).await.code, 0, "{content_type}");
+        let bad =
+            world.produce("users", &record(content_type, r#"{"name":"Ada","age":"36"}"#)).await;
+        assert_eq!(bad.code, 87, "{content_type}");
+        assert!(bad.message.starts_with("payload_invalid: record 0: age at byte 20: "), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_contradict_each_other_are_a_conflict() {
+    let mut world = World::new("").await;
+    let table = [
+        (good().header("schema-id", "1").header("serialization-type", "avro"), 0),
+        (good().header("serialization-type", "avro-json"), 87),
+        (good().header("serialization-type", "text/csv"), 87),
+        (good().header("schema-id", "01"), 87),
+        (good().null_header("schema-id"), 87),
+        (good().null_header("content-type"), 87),
+    ];
+    for (index, (record, code)) in table.into_iter().enumerate() {
+        let answer = world.produce("users", &TestBatch::of([record]).encode()).await;
+        assert_eq!(answer.code, code, "{index}: {answer:?}");
+        let expected = if code == 0 { "" } else { "conflicting_metadata: record 0: " };
+        assert!(answer.message.starts_with(expected), "{index}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn renamed_headers_are_named_as_they_are_configured() {
+    let mut world = World::new("metadata: {content_type: [x-type], schema_id: x-schema}\n").await;
+    let bare = || TestRecord::bare(ADA);
+    let table = [
+        (good(), 87, "missing_content_type: record 0: no x-type header"),
+        (bare().header("x-type", "avro"), 87, "missing_schema_id: record 0: no x-schema header"),
+        (bare().header("x-type", "avro").header("x-schema", "1"), 0, ""),
+    ];
+    for (record, code, message) in table {
+        let answer = world.produce("users", &TestBatch::of([record]).encode()).await;
+        assert_eq!((answer.code, answer.message.as_str()), (code, message));
+    }
+}
+
+#[tokio::test]
+async fn a_null_value_that_may_not_be_is_missing_whatever_its_headers() {
+    let mut world = World::new("default_rule: {tombstones: reject}\n").await;
+    let answer =
+        world.produce("users", &TestBatch::of([TestRecord::tombstone("k")]).encode()).await;
+    assert_eq!(answer.code, 87);
+    assert!(answer.message.starts_with("payload_missing: record 0: "), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_rule_for_presence_reads_no_value_and_asks_nobody_but_keeps_its_allow_list() {
+    let rules = "rules:\n  - {topics: [narrow], check: metadata, allow_schemas: [\"1\"]}\n\
+                 default_rule: {check: metadata}\n";
+    let mut world = World::new(rules).await;
+    world.registry.mood(Mood::Status(503));
+    let table = [
+        ("users", TestRecord::avro("7", b"anything"), 0, ""),
+        ("users", TestRecord::avro("users.avsc", b""), 0, ""),
+        ("users", TestRecord::bare(ADA), 87, "missing_content_type"),
+        ("users", TestRecord::avro("ftp://x/1", ADA), 87, "malformed_schema_id"),
+        ("users", TestRecord::avro("http://elsewhere.example/a", ADA), 87, "schema_not_allowed"),
+        ("narrow", TestRecord::avro("1", b"anything"), 0, ""),
+        ("narrow", TestRecord::avro("7", ADA), 87, "schema_not_allowed"),
+    ];
+    for (topic, record, code, reason) in table {
+        let answer = world.produce(topic, &TestBatch::of([record]).encode()).await;
+        assert_eq!(answer.code, code, "{answer:?}");
+        assert!(answer.message.starts_with(reason), "{answer:?}");
+    }
+    assert!(world.registry.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_allow_list_keeps_valid_events_of_other_schemas_out() {
+    let rules = "rules:\n  - {topics: [users], allow_schemas: [\"users/*\", \"1\"]}\n";
+    let mut world = World::new(rules).await;
+    for path in ["users/a.avsc", "orders/a.avsc"] {
+        world.registry.document(path, USER);
+    }
+    world.registry.id(2, USER);
+    let url = world.registry.url();
+    let table = [
+        ("1", 0),
+        ("users/a.avsc", 0),
+        ("/users/a.avsc", 0),
+        (&format!("{url}/schemas/ids/1"), 0),
+        ("2", 87),
+        ("orders/a.avsc", 87),
+        ("orders/a.avsc?/users/", 87),
+        ("users/../orders/a.avsc", 87),
+    ];
+    for (reference, code) in table {
+        let batch = TestBatch::of([TestRecord::avro(reference, ADA)]).encode();
+        let answer = world.produce("users", &batch).await;
+        assert_eq!(answer.code, code, "{reference}: {answer:?}");
+        assert_eq!(world.produce("orders", &batch).await.code == 0, !reference.contains(".."));
+    }
+}
+
+#[tokio::test]
+async fn internal_topics_are_not_judged_unless_a_rule_names_them() {
+    let mut world = World::new("rules:\n  - {topics: [_schemas], mode: enforce}\n").await;
+    let bad = TestBatch::of([TestRecord::bare(ADA)]).encode();
+    for topic in
+        ["__consumer_offsets", "app-store-changelog", "app-x-repartition", "connect-configs"]
+    {
+        assert_eq!(world.produce(topic, &bad).await.code, 0, "{topic}");
+    }
+    assert_eq!(world.produce("_schemas", &bad).await.code, 87);
+}
+
+#[tokio::test]
+async fn observe_refuses_nothing_also_not_for_format_place_or_order() {
+    let mut world = World::new("default_rule: {mode: observe}\n").await;
+    let batch = |value: &[u8], sequence| {
+        TestBatch::of([TestRecord::avro("1", value)]).sequenced(7, 0, sequence).encode()
+    };
+    for sequence in [0, 1, 2] {
+        assert_eq!(world.produce("users", &batch(b"", sequence)).await.code, 0);
+    }
+    let unnamed = world.produce_in(13, "users", &batch(ADA, 3)).await;
+    assert_eq!(unnamed.code, 0, "a topic id that nobody has named yet: {unnamed:?}");
+    let twice = Produce::to("users", 0, batch(ADA, 4)).and("users", 0, batch(ADA, 5));
+    let response = world.client.produce(9, &twice).await;
+    assert!(
+        response
+            .responses
+            .iter()
+            .flat_map(|it| &it.partition_responses)
+            .all(|it| it.error_code == 0)
+    );
+    assert_eq!(world.broker.received().len(), 6);
+}
+
+#[tokio::test]
+async fn bits_that_brokers_look_at_are_no_way_around_the_check() {
+    let mut world = World::new("").await;
+    const CONTROL: i16 = 0x20;
+    const TRANSACTIONAL: i16 = 0x10;
+    const LOG_APPEND_TIME: i16 = 0x08;
+    for attributes in [CONTROL, TRANSACTIONAL, LOG_APPEND_TIME, CONTROL | TRANSACTIONAL] {
+        for (record, code) in [(good(), 0), (TestRecord::bare(ADA), 87)] {
+            let mut batch = TestBatch::of([record]);
+            batch.attributes = attributes;
+            assert_eq!(world.produce("users", &batch.encode()).await.code, code, "{attributes:#x}");
+        }
+    }
+    for (record, code) in [(good(), 0), (TestRecord::bare(ADA), 87)] {
+        let batch = TestBatch::of([record]).sequenced(7, 0, -5).encode();
+        assert_eq!(world.produce("users", &batch).await.code, code, "a negative sequence");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! It obeys the same rules on the graph, value by value. It never accepts anything: that is the fast walk's to say.
 
-use super::fault::{Fault, Segment, bytes, cut};
+use super::fault::{Fault, Segment, bytes, cut, number};
 use super::graph::{Graph, NodeId, Type};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS};
 use std::ops::Range;
@@ -98,7 +98,9 @@ impl Reader<'_> {
                 let depth = self.deeper(depth)?;
                 self.value(*id, depth)
             }
-            None => Err(Fault::new(at, format!("union branch {branch}, schema has {count}"))),
+            None => {
+                Err(Fault::new(at, format!("union branch {}, schema has {count}", number(branch))))
+            }
         }
     }
 
@@ -144,6 +146,7 @@ impl Reader<'_> {
         let no_count = i64::try_from(items).is_err();
         let left = self.left();
         if no_count || (takes_bytes && items > left) {
+            let items = number(i64::try_from(items).unwrap_or(i64::MAX));
             let detail = format!("{what} block of {items} items, {} left", bytes(left));
             return Err(Fault::new(at, detail));
         }
@@ -197,7 +200,7 @@ impl Reader<'_> {
         if usize::try_from(index).is_ok_and(|index| index < count) {
             return Ok(());
         }
-        Err(Fault::new(at, format!("enum index {index}, schema has {count} symbols")))
+        Err(Fault::new(at, format!("enum index {}, schema has {count} symbols", number(index))))
     }
 
     fn int(&mut self) -> Walked {
@@ -236,10 +239,13 @@ impl Reader<'_> {
         let length = self.varint(&format!("{what} length"))?;
         let left = self.left();
         let Ok(unsigned) = u64::try_from(length) else {
-            return Err(Fault::new(at, format!("{what} length {length} is negative")));
+            return Err(Fault::new(at, format!("{what} length {} is negative", number(length))));
         };
         let fits = usize::try_from(length).ok().filter(|_| unsigned <= left);
-        fits.ok_or_else(|| Fault::new(at, format!("{what} length {length}, {} left", bytes(left))))
+        fits.ok_or_else(|| {
+            let detail = format!("{what} length {}, {} left", number(length), bytes(left));
+            Fault::new(at, detail)
+        })
     }
 
     fn varint(&mut self, what: &str) -> Walked<i64> {

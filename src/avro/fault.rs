@@ -74,6 +74,18 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{count} byte{}", if count == 1 { "" } else { "s" })
 }
 
+/// A number that stood where a length, a count or an index should be. A large one may be a value of another schema, which
+/// is the datum's secret.
+pub(super) fn number(number: i64) -> String {
+    if number.unsigned_abs() <= MAX_SHOWN_NUMBER {
+        number.to_string()
+    } else if number < 0 {
+        format!("below -{MAX_SHOWN_NUMBER}")
+    } else {
+        format!("above {MAX_SHOWN_NUMBER}")
+    }
+}
+
 /// A name of the schema, short enough for a message.
 pub(super) fn cut(name: &str) -> String {
     let mut characters = name.chars();
@@ -84,6 +96,8 @@ pub(super) fn cut(name: &str) -> String {
     short
 }
 
+/// Largest number from the wire that is shown.
+const MAX_SHOWN_NUMBER: u64 = 65_535;
 /// Characters of one name that are shown.
 const MAX_SHOWN_NAME: usize = 100;
 

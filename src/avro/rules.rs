@@ -122,12 +122,12 @@ const DATA: &[(&str, &[u8], &str)] = &[
     (
         r#"{"type":"array","items":"int"}"#,
         &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0],
-        "array at byte 0: array block of 9223372036854775808 items, 0 bytes left",
+        "array at byte 0: array block of above 65535 items, 0 bytes left",
     ),
     (
         r#"{"type":"array","items":"null"}"#,
         &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0],
-        "array at byte 0: array block of 9223372036854775808 items, 1 byte left",
+        "array at byte 0: array block of above 65535 items, 1 byte left",
     ),
     (
         r#"{"type":"array","items":"int"}"#,

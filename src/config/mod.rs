@@ -18,8 +18,8 @@ pub use error::{ConfigError, ConfigErrors};
 use self::{
     environment::Environment,
     error::Origin,
-    node::Node,
-    section::{Notes, Section},
+    node::{Node, Value},
+    section::{Notes, Section, wanted},
 };
 use crate::{
     admin::AdminSettings,
@@ -123,6 +123,10 @@ impl Config {
         let name: Arc<str> = name.into();
         let environment = Environment::new(environment, &sections::TOP_LEVEL);
         let mut root = Node::of_file(text, &name)?;
+        if !matches!(root.value, Value::Map(_) | Value::Null) {
+            let message = wanted("a mapping", &root.value);
+            return Err(ConfigError::new(root.origin, "", message).into());
+        }
         // What is missing is missing in the file as a whole, not in its first line.
         root.origin = Origin::File(name);
         let mut errors = Vec::new();
