@@ -29,3 +29,5 @@ pub mod python;
 pub mod raw_client;
 pub mod registry;
 pub mod require;
+pub mod scripted;
+pub mod wait;
