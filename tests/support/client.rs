@@ -10,9 +10,11 @@ use kafka_protocol::{
     protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+use super::wait::patiently;
 
 /// One connection.
 #[derive(Debug)]
@@ -83,11 +85,33 @@ impl Client {
         self.call(version, &produce.request(version)).await
     }
 
+    /// The next response frame, size included; panics if there is none.
+    pub async fn raw(&mut self) -> Bytes {
+        let frame = patiently("a response", self.receive_frame()).await;
+        let frame = frame.expect("the connection was closed instead of an answer");
+        let size = i32::try_from(frame.len()).unwrap();
+        [&size.to_be_bytes()[..], &frame].concat().into()
+    }
+
+    /// Sends bytes as long as the other side takes them: a connection that is closed meanwhile is no fault.
+    pub async fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     /// Waits until the other side closes, and says whether it sent anything first.
     pub async fn closed(&mut self) -> bool {
         let mut byte = [0; 1];
         !matches!(self.stream.read(&mut byte).await, Ok(1..))
     }
+}
+
+/// The next frame, size included; `None` when the other side has closed.
+pub async fn read_frame(reading: &mut (impl AsyncRead + Unpin)) -> Option<Bytes> {
+    let size = reading.read_i32().await.ok()?;
+    let mut frame = vec![0; usize::try_from(size).unwrap() + 4];
+    frame[..4].copy_from_slice(&size.to_be_bytes());
+    reading.read_exact(&mut frame[4..]).await.ok()?;
+    Some(frame.into())
 }
 
 /// A request as it travels, size included.

@@ -33,5 +33,7 @@ pub mod raw_client;
 pub mod registry;
 pub mod require;
 pub mod scrape;
+pub mod scripted;
 pub mod sidecar;
 pub mod valve;
+pub mod wait;
