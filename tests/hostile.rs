@@ -425,7 +425,7 @@ async fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
             let (mut client, mut broker) = stage.connect().await;
             client.send_bytes(&request[..cut]).await;
             if reset {
-                client.stream.set_linger(Some(Duration::ZERO)).unwrap();
+                client.stream.set_zero_linger().unwrap();
             }
             drop(client);
             broker.rest().await;
