@@ -10,7 +10,6 @@
 //! | broken promise → path and message | `fault.rs`, `error.rs` |
 
 mod bounds;
-
 mod document;
 mod encoding;
 pub mod error;
