@@ -64,7 +64,7 @@ pub struct SchemaLimits {
     pub max_references: usize,
     /// Named types of one schema, its references included.
     pub max_named_types: usize,
-    /// Instructions of one compiled schema.
+    /// Types, fields, branches and symbols of one schema, each once for every record around it; long names count as more.
     pub max_nodes: usize,
 }
 

@@ -24,13 +24,20 @@ impl Names<'_> {
     }
 
     fn tag(shape: &Shape, number: usize) -> String {
-        match shape {
-            Shape::Array(_) => "array".to_owned(),
-            Shape::String => "string".to_owned(),
-            Shape::Null => "null".to_owned(),
-            Shape::Record(_) => format!("n.T{number}"),
+        let kind = match shape {
+            Shape::Array(_) => "array",
+            Shape::Boolean => "boolean",
+            Shape::Bytes => "bytes",
+            Shape::Double => "double",
+            Shape::Float => "float",
+            Shape::Int => "int",
+            Shape::Long => "long",
+            Shape::Null => "null",
+            Shape::String => "string",
+            Shape::Enum(_) | Shape::Fixed(_) | Shape::Record(_) => return format!("n.T{number}"),
             other => unreachable!("{other:?} is no branch"),
-        }
+        };
+        kind.to_owned()
     }
 
     fn write_record(&self, shapes: &[Shape], first: usize, fields: &[(String, Value)]) -> Json {
@@ -148,7 +155,8 @@ fn agree(schema: &AvroSchema, root: &[Shape], text: &[u8]) -> Result<bool, TestC
         (Ok(()), Err(error)) => prop_assert!(error.to_string().contains("number out of range")),
         (Err(error), Ok(value)) => {
             prop_assert_eq!(error.fault, DatumFault::Invalid);
-            let known = error.detail.contains("twice");
+            let minus_zero = value.to_string().contains("-0.0");
+            let known = minus_zero || error.detail.contains("twice");
             prop_assert!(known || !oracle.fits_record(root, 1, value), "{error} in {value}");
         }
         (Err(error), Err(_)) => prop_assert!(error.offset <= text.len()),

@@ -5,12 +5,13 @@
 //! | document → bounds → clean document | `bounds.rs`, `document.rs`, `names.rs` |
 //! | clean document → schema | apache-avro |
 //! | schema → graph → program of flat steps | `graph.rs`, `program.rs` |
-//! | binary datum → yes or no, then why | `walk.rs`, then `explain.rs` |
+//! | binary datum → yes or no, then why | `walk.rs` over `encoding.rs`, then `explain.rs` |
 //! | JSON datum → yes or why | `json.rs` over `json_text.rs` |
 //! | broken promise → path and message | `fault.rs`, `error.rs` |
 
 mod bounds;
 mod document;
+mod encoding;
 pub mod error;
 mod explain;
 mod fault;

@@ -26,6 +26,10 @@ pub(super) enum Step<T> {
     Map(T),
     /// A record that consists of nothing but itself: no datum of it is finite.
     Never,
+    /// The branch of a union of null, which this byte means, and a type whose one step follows and is for that branch.
+    Optional(u8),
+    /// A union of null, which this byte means, and a record.
+    OptionalCall(u8, T),
     /// So many bytes, whatever they are.
     Skip(u64),
     String,
@@ -89,6 +93,7 @@ impl Compiler<'_> {
                 types.iter().for_each(|field| self.part(start, *field));
                 self.shorten(node, start);
             }
+            other if self.optional(other) => {}
             other => {
                 let step = self.step(node, other)?;
                 self.push(start, step);
@@ -132,6 +137,38 @@ impl Compiler<'_> {
         })
     }
 
+    /// Appends the steps of a union of null and another type that has one step. False if it is none.
+    fn optional(&mut self, content: &Type) -> bool {
+        let Type::Union { branches, .. } = content else { return false };
+        let is_null = |node: &NodeId| matches!(self.graph.get(*node), Type::Null);
+        // Indices are zigzag: branch 1 is byte 2.
+        let (null, other) = match branches[..] {
+            [first, second] if is_null(&first) => (0, second),
+            [first, second] if is_null(&second) => (2, first),
+            _ => return false,
+        };
+        if self.graph.width(other).is_none()
+            && let Type::Record { .. } = self.graph.get(other)
+        {
+            let goal = self.goal(other);
+            // The union is a level, too.
+            let goal = Goal { levels: goal.levels.saturating_add(1), ..goal };
+            self.steps.push(Step::OptionalCall(null, goal));
+            return true;
+        }
+        match *self.block(other) {
+            [step] if step.is_leaf() => self.steps.extend([Step::Optional(null), step]),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The steps of a node that is compiled.
+    fn block(&self, node: NodeId) -> &[Step<Goal>] {
+        let (start, end) = self.blocks.get(node.index()).copied().unwrap_or_default();
+        self.steps.get(position(start)..position(end)).unwrap_or_default()
+    }
+
     /// Appends what a field adds to the record that starts at `start`.
     fn part(&mut self, start: usize, field: NodeId) {
         if let Some(width) = self.graph.width(field) {
@@ -139,9 +176,11 @@ impl Compiler<'_> {
         } else if matches!(self.graph.get(field), Type::Record { .. }) {
             self.push(start, Step::Call(self.goal(field)));
         } else {
-            let (from, _) = self.blocks.get(field.index()).copied().unwrap_or_default();
-            let step = usize::try_from(from).ok().and_then(|from| self.steps.get(from)).copied();
-            self.push(start, step.unwrap_or(Step::Never));
+            match *self.block(field) {
+                [step] => self.push(start, step),
+                [optional, step] => self.steps.extend([optional, step]),
+                _ => self.steps.push(Step::Never),
+            }
         }
     }
 
@@ -150,11 +189,11 @@ impl Compiler<'_> {
         if step == Step::Skip(0) {
             return;
         }
-        let before = self.steps.get_mut(start..).and_then(<[_]>::last_mut);
-        if let (Step::Skip(more), Some(Step::Skip(width))) = (step, before) {
-            *width = width.saturating_add(more);
-        } else {
-            self.steps.push(step);
+        let before = self.steps.get_mut(start..).unwrap_or_default();
+        match (step, before) {
+            (Step::Skip(_), [.., Step::Optional(_), Step::Skip(_)]) => self.steps.push(step),
+            (Step::Skip(more), [.., Step::Skip(width)]) => *width = width.saturating_add(more),
+            _ => self.steps.push(step),
         }
     }
 
@@ -182,7 +221,9 @@ impl Compiler<'_> {
     fn link(self, root: Goal) -> Program {
         let target = |goal: Goal| {
             let (start, end) = self.blocks.get(goal.node.index()).copied().unwrap_or_default();
-            Target { start, end, levels: goal.levels }
+            // More levels than a datum may have are no different from one more than it may have.
+            let levels = u16::try_from(goal.levels).unwrap_or(u16::MAX).into();
+            Target { start, end, levels }
         };
         Program {
             steps: self.steps.iter().map(|step| step.map(target)).collect(),
@@ -220,9 +261,15 @@ impl<T: Copy> Step<T> {
             Self::Long => Step::Long,
             Self::Map(values) => Step::Map(target(values)),
             Self::Never => Step::Never,
+            Self::Optional(null) => Step::Optional(null),
+            Self::OptionalCall(null, record) => Step::OptionalCall(null, target(record)),
             Self::Skip(width) => Step::Skip(width),
             Self::String => Step::String,
             Self::Union { first, count } => Step::Union { first, count },
         }
     }
+}
+
+pub(super) fn position(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -90,6 +90,19 @@ const DATA: &[(&str, &[u8], &str)] = &[
     (r#"["null","int"]"#, &[], "union at byte 0: union branch is cut off by the end of the bytes"),
     (r#"["null","int"]"#, &[14], "union at byte 0: union branch 7, schema has 2"),
     (r#"["null","int"]"#, &[1], "union at byte 0: union branch -1, schema has 2"),
+    (r#"["null","int"]"#, &[3, 8], "union at byte 0: union branch -2, schema has 2"),
+    (r#"["null","int"]"#, &[4, 8], "union at byte 0: union branch 2, schema has 2"),
+    (
+        r#"["null","int"]"#,
+        &[0x82, 0, 8],
+        "union at byte 0: union branch takes more bytes than its value needs",
+    ),
+    (r#"["int","null"]"#, &[2], "ok"),
+    (r#"["int","null"]"#, &[0, 8], "ok"),
+    (r#"["null","double"]"#, &[2, 1, 2, 3, 4, 5, 6, 7, 8], "ok"),
+    (r#"["null",{"type":"fixed","name":"n.F","size":0}]"#, &[2], "ok"),
+    (r#"["null",{"type":"fixed","name":"n.F","size":0}]"#, &[0], "ok"),
+    (r#"["null"]"#, &[0], "ok"),
     (r#"[]"#, &[0], "union at byte 0: union branch 0, schema has 0"),
     (r#"{"type":"array","items":"int"}"#, &[0], "ok"),
     (r#"{"type":"array","items":"int"}"#, &[4, 1, 2, 2, 3, 0], "ok"),
@@ -218,6 +231,25 @@ fn depth_is_bounded_at_256_levels() {
     assert!(error.path.ends_with(".next.next.next"), "{}", error.path);
     assert!(error.path.len() < 300 && error.path.contains('…'), "{}", error.path);
     assert!(list.check_binary(&nested(100_000)).is_err());
+    // The union around a value is a level, and so is the one around nothing.
+    let tree = schema(
+        r#"{"type":"record","name":"T","fields":[{"name":"next",
+        "type":["T","null"]},{"name":"v","type":["int","null"]}]}"#,
+    );
+    for value in [&[0, 8][..], &[2]] {
+        let nested = |elements: usize| {
+            let mut bytes = vec![0; elements - 1];
+            bytes.push(2);
+            bytes.extend(value.repeat(elements));
+            bytes
+        };
+        assert_eq!(verdict(&tree, &nested(128)), "ok");
+        assert!(verdict(&tree, &nested(129)).ends_with("nested deeper than 256 levels"));
+    }
+    let arrays = format!("{}{}", r#"{"type":"array","items":"#.repeat(63), r#"["null","int"]"#);
+    let arrays = format!("{arrays}{}", "}".repeat(63));
+    let value = [[2; 63].as_slice(), &[2, 8], &[0; 63]].concat();
+    assert_eq!(verdict(&schema(&arrays), &value), "ok");
 }
 
 #[test]

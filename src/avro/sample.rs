@@ -95,6 +95,12 @@ pub(super) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
         Just(Shape::String),
         Just(Shape::Tail),
     ];
+    let optional = (leaf.clone(), any::<bool>()).prop_map(|(other, first)| match other {
+        Shape::Null | Shape::Tail => other,
+        other if first => Shape::Union(vec![Shape::Null, other]),
+        other => Shape::Union(vec![other, Shape::Null]),
+    });
+    let leaf = prop_oneof![3 => leaf, 1 => optional];
     let shape = leaf.prop_recursive(4, 24, 4, |inner| {
         // Unions hold each unnamed type at most once; a record around each branch keeps them apart.
         let record = prop::collection::vec(inner.clone(), 0..4).prop_map(Shape::Record);

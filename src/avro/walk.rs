@@ -1,18 +1,21 @@
 //! The binary check itself: runs a [`Program`] over the bytes. It builds nothing and allocates nothing, and it only
 //! says yes or no; why it is no is for `explain` to find out.
 
-use super::program::{Program, Step, Target};
+use super::encoding::{boolean, index, int, length, long, present, sized, skip, string, varint};
+use super::program::{Program, Step, Target, position};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS};
 
 /// Runs the program from its root. The bytes that are left after one datum, or `None` if there is none.
 ///
 /// Time is linear in the bytes: every call consumes at least one, and items without bytes are counted, not visited.
 pub(super) fn walk<'a>(program: &Program, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    Walker { program, free_items: 0 }.run(program.root, bytes, 0)
+    let (steps, branches) = (&program.steps[..], &program.branches[..]);
+    Walker { steps, branches, free_items: 0 }.run(program.root, bytes, 0)
 }
 
 struct Walker<'p> {
-    program: &'p Program,
+    steps: &'p [Step<Target>],
+    branches: &'p [Target],
     /// Items so far that took no bytes.
     free_items: u64,
 }
@@ -21,10 +24,9 @@ impl<'p> Walker<'p> {
     /// Runs the steps of `target`. Recursion is bounded by `MAX_DATUM_DEPTH`.
     fn run<'a>(&mut self, target: Target, bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
         let mut depth = enter(depth, target)?;
-        let mut steps = self.steps(target)?;
+        let mut steps = self.steps(target)?.iter();
         let mut rest = bytes;
-        while let Some((step, later)) = steps.split_first() {
-            steps = later;
+        while let Some(step) = steps.next() {
             rest = match *step {
                 Step::Array(items) => self.array(items, rest, deeper(depth)?)?,
                 Step::ArrayOfFixed(width) => {
@@ -33,8 +35,8 @@ impl<'p> Walker<'p> {
                 }
                 Step::Boolean => boolean(rest)?,
                 Step::Bytes => sized(rest)?.1,
-                Step::Call(record) if later.is_empty() => {
-                    (steps, depth) = (self.steps(record)?, enter(depth, record)?);
+                Step::Call(record) if steps.len() == 0 => {
+                    (steps, depth) = (self.steps(record)?.iter(), enter(depth, record)?);
                     rest
                 }
                 Step::Call(record) => self.run(record, rest, depth)?,
@@ -43,19 +45,37 @@ impl<'p> Walker<'p> {
                 Step::Long => long(rest)?,
                 Step::Map(values) => self.map(values, rest, deeper(depth)?)?,
                 Step::Never => return None,
+                Step::Optional(null) => {
+                    deeper(depth)?;
+                    let (present, tail) = present(rest, null)?;
+                    if !present {
+                        steps.next()?;
+                    }
+                    tail
+                }
+                Step::OptionalCall(null, record) => {
+                    match present(rest, null)? {
+                        (false, tail) => deeper(depth).map(|_| tail)?,
+                        // Nothing to come back for: no call, however long the list.
+                        (true, tail) if steps.len() == 0 => {
+                            (steps, depth) = (self.steps(record)?.iter(), enter(depth, record)?);
+                            tail
+                        }
+                        (true, tail) => self.run(record, tail, depth)?,
+                    }
+                }
                 Step::Skip(width) => skip(rest, width)?,
                 Step::String => string(rest)?,
                 Step::Union { first, count } => {
                     let (branch, tail) = index(rest, count)?;
                     let branch = position(first.checked_add(branch)?);
-                    let branch = *self.program.branches.get(branch)?;
+                    let branch = *self.branches.get(branch)?;
                     let below = deeper(depth)?;
                     match self.steps(branch)? {
                         [] => tail,
                         [only] if branch.levels == 0 && only.is_leaf() => leaf(only, tail)?,
-                        // Nothing to come back for: no call, however long the list.
-                        inner if later.is_empty() => {
-                            (steps, depth) = (inner, enter(below, branch)?);
+                        inner if steps.len() == 0 => {
+                            (steps, depth) = (inner.iter(), enter(below, branch)?);
                             tail
                         }
                         _ => self.run(branch, tail, below)?,
@@ -68,7 +88,7 @@ impl<'p> Walker<'p> {
 
     #[inline]
     fn steps(&self, target: Target) -> Option<&'p [Step<Target>]> {
-        self.program.steps.get(position(target.start)..position(target.end))
+        self.steps.get(position(target.start)..position(target.end))
     }
 
     #[inline(never)]
@@ -81,12 +101,11 @@ impl<'p> Walker<'p> {
             if block.items == 0 {
                 return Some(rest);
             }
-            for _ in 0..block.items {
-                rest = match only {
-                    Some(step) => leaf(step, rest)?,
-                    None => self.run(items, rest, depth)?,
-                };
-            }
+            rest = match only {
+                Some(Step::String) => repeat(block.items, rest, string)?,
+                Some(step) => repeat(block.items, rest, |rest| leaf(step, rest))?,
+                None => repeat(block.items, rest, |rest| self.run(items, rest, depth))?,
+            };
             block.ends_at(rest)?;
         }
     }
@@ -128,16 +147,28 @@ impl<'p> Walker<'p> {
             if block.items == 0 {
                 return Some(rest);
             }
-            for _ in 0..block.items {
-                let value = string(rest)?;
-                rest = match only {
-                    Some(step) => leaf(step, value)?,
-                    None => self.run(values, value, depth)?,
-                };
-            }
+            rest = match only {
+                Some(Step::String) => repeat(block.items, rest, |rest| string(string(rest)?))?,
+                Some(step) => repeat(block.items, rest, |rest| leaf(step, string(rest)?))?,
+                None => repeat(block.items, rest, |rest| self.run(values, string(rest)?, depth))?,
+            };
             block.ends_at(rest)?;
         }
     }
+}
+
+/// Passes over so many items.
+#[inline]
+fn repeat<'a>(
+    items: u64,
+    bytes: &'a [u8],
+    mut item: impl FnMut(&'a [u8]) -> Option<&'a [u8]>,
+) -> Option<&'a [u8]> {
+    let mut rest = bytes;
+    for _ in 0..items {
+        rest = item(rest)?;
+    }
+    Some(rest)
 }
 
 /// A step that leads to no other.
@@ -163,17 +194,14 @@ const DEEPEST: u32 = MAX_DATUM_DEPTH as u32;
 /// The depth inside of `target`, if that is not too deep.
 #[inline]
 fn enter(depth: u32, target: Target) -> Option<u32> {
-    let depth = depth.saturating_add(target.levels);
+    // Neither is much above `DEEPEST`.
+    let depth = depth.wrapping_add(target.levels);
     (depth <= DEEPEST).then_some(depth)
 }
 
 #[inline]
 fn deeper(depth: u32) -> Option<u32> {
     (depth < DEEPEST).then_some(depth + 1)
-}
-
-fn position(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
 }
 
 /// The head of a block of items; one without items ends its array or map.
@@ -203,169 +231,6 @@ impl<'a> Block<'a> {
         match self.left_behind {
             Some(left) => (left == rest.len()).then_some(()),
             None => Some(()),
-        }
-    }
-}
-
-/// A varint before zigzag, no longer than its value needs.
-#[inline]
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (first, rest) = bytes.split_first()?;
-    if *first < 0x80 {
-        return Some((u64::from(*first), rest));
-    }
-    long_varint(u64::from(*first & 0x7f), rest)
-}
-
-#[inline(never)]
-fn long_varint(first: u64, bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (mut value, mut shift, mut rest) = (first, 7_u32, bytes);
-    loop {
-        let (byte, tail) = rest.split_first()?;
-        rest = tail;
-        if shift == 63 {
-            // The tenth byte: one bit is left.
-            return (*byte == 1).then_some((value | 1 << 63, rest));
-        }
-        value |= u64::from(*byte & 0x7f) << shift;
-        shift += 7;
-        if *byte < 0x80 {
-            return (*byte != 0).then_some((value, rest));
-        }
-    }
-}
-
-/// Passes over a varint of 64 bits whose value does not matter.
-#[inline]
-fn long(bytes: &[u8]) -> Option<&[u8]> {
-    if let Some((word, _)) = bytes.split_first_chunk() {
-        let word = u64::from_le_bytes(*word);
-        // The top bit of each byte that ends a varint; the first of them counts.
-        let ends = !word & 0x8080_8080_8080_8080;
-        if ends != 0 {
-            let last = ends.trailing_zeros() & !7;
-            // More than one byte, of which the last is zero: longer than needed.
-            if last != 0 && (word >> last) & 0x7f == 0 {
-                return None;
-            }
-            return bytes.get(position(last >> 3) + 1..);
-        }
-    }
-    varint(bytes).map(|(_, rest)| rest)
-}
-
-#[inline]
-fn int(bytes: &[u8]) -> Option<&[u8]> {
-    let (raw, rest) = varint(bytes)?;
-    (raw <= u64::from(u32::MAX)).then_some(rest)
-}
-
-/// A length: not negative.
-#[inline]
-fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (raw, rest) = varint(bytes)?;
-    if raw & 1 == 1 {
-        return None;
-    }
-    usize::try_from(raw >> 1).ok().map(|length| (length, rest))
-}
-
-/// An index below `count`.
-#[inline]
-fn index(bytes: &[u8], count: u32) -> Option<(u32, &[u8])> {
-    let (raw, rest) = varint(bytes)?;
-    if raw & 1 == 1 || raw >> 1 >= u64::from(count) {
-        return None;
-    }
-    u32::try_from(raw >> 1).ok().map(|index| (index, rest))
-}
-
-#[inline]
-fn boolean(bytes: &[u8]) -> Option<&[u8]> {
-    match bytes.split_first()? {
-        (0 | 1, rest) => Some(rest),
-        _ => None,
-    }
-}
-
-#[inline]
-fn skip(bytes: &[u8], width: u64) -> Option<&[u8]> {
-    bytes.get(usize::try_from(width).ok()?..)
-}
-
-#[inline]
-fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = length(bytes)?;
-    rest.split_at_checked(length)
-}
-
-#[inline(never)]
-fn string(bytes: &[u8]) -> Option<&[u8]> {
-    let (text, rest) = sized(bytes)?;
-    is_utf8(text).then_some(rest)
-}
-
-#[inline]
-fn is_utf8(text: &[u8]) -> bool {
-    // Short texts are mostly ASCII, for which the vectors of simdutf8 do not pay.
-    (text.len() < 64 && is_ascii(text)) || simdutf8::basic::from_utf8(text).is_ok()
-}
-
-/// Whether a short text is ASCII: by words that overlap at its end.
-#[inline]
-fn is_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    if let Some(last) = text.last_chunk() {
-        let words = text.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-        return words.fold(u64::from_ne_bytes(*last), |bits, word| bits | word) & HIGH == 0;
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        let bits = u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last);
-        return u64::from(bits) & HIGH == 0;
-    }
-    text.iter().fold(0, |bits, byte| bits | byte) < 0x80
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_every_length_are_checked_to_their_last_byte() {
-        for length in 0..130 {
-            let mut text = vec![b'a'; length];
-            assert!(is_utf8(&text), "{length}");
-            for at in 0..length {
-                text[at] = 0xff;
-                assert!(!is_utf8(&text), "{length} {at}");
-                text[at] = b'a';
-            }
-            text.extend("é".bytes());
-            assert!(is_utf8(&text), "{length}");
-        }
-    }
-
-    #[test]
-    fn a_long_is_passed_over_as_it_is_read() {
-        for bits in 0..=u64::BITS {
-            let mut bytes = Vec::new();
-            let mut raw = u64::MAX.checked_shr(bits).unwrap_or(0);
-            while raw > 0x7f {
-                bytes.push(u8::try_from(raw & 0x7f).unwrap() | 0x80);
-                raw >>= 7;
-            }
-            bytes.push(u8::try_from(raw).unwrap());
-            for padding in 0..9 {
-                let padded = [&bytes[..], &vec![0x80; padding]].concat();
-                let rest = Some(&padded[bytes.len()..]);
-                assert_eq!(long(&padded), rest, "{bits} {padding}");
-                assert_eq!(varint(&padded).map(|(_, rest)| rest), rest);
-                let cut = &padded[..bytes.len() - 1];
-                assert_eq!(long(cut), None, "{bits}");
-                let overlong =
-                    [cut, &[bytes[bytes.len() - 1] | 0x80, 0], &vec![7; padding]].concat();
-                assert_eq!(long(&overlong), None, "{bits} {padding}");
-            }
         }
     }
 }
