@@ -159,8 +159,8 @@ fn a_node_outside_the_map_is_left_out_and_operators_are_told() {
     let readyz = sidecar.admin("/readyz");
     assert_eq!(
         readyz.trim_end(),
-        "ready, but: no local port for these nodes: 3; add {nodes: 3-3, ports: 9103-9103} to \
-         listen.broker_ports"
+        "ready, but: nodes without a local port are hidden from clients: 3; add to \
+         listen.broker_ports: {nodes: 3-3, ports: 9103-9103}"
     );
     let expected = told_for(&sidecar, &[1, 2]);
     for version in [0, 9, 13] {
