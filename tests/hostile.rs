@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{FetchResponse, MetadataResponse, ProduceResponse};
 use support::{

@@ -1,12 +1,18 @@
 //! Answers arrive in the order of the requests, complete and once, whoever gives them; who waits for a schema delays nobody
 //! else and nobody twice.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests: a panic is a failed test"
+)]
+
 mod support;
 
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use kafka_protocol::messages::ProduceResponse;
+use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
 use proptest::prelude::*;
 use support::{
     batch_builder::{TestBatch, TestRecord},
@@ -248,7 +254,7 @@ async fn requests_behind_a_look_up_wait_from_their_own_arrival() {
     let mut stage =
         Stage::with_registry(&registry.url(), "limits: {lookup_deadline: 300ms}\n").await;
     // As many as are read ahead, and far more than that: large ones that go beyond its bytes.
-    for (count, filler) in [(10, 0), (12, 3 << 20)] {
+    for (count, filler) in [(10, 0), (1_500, 0), (12, 3 << 20)] {
         let (mut client, broker) = stage.connect().await;
         let serving = serve_refused(broker);
         let started = Instant::now();
@@ -274,6 +280,9 @@ async fn requests_behind_a_look_up_wait_from_their_own_arrival() {
                 use kafka_protocol::protocol::Decodable;
                 let response = ProduceResponse::decode(&mut answer, 9).unwrap();
                 assert_eq!(only(&response).error_code, 19);
+                // What is judged, what is read ahead of it, and the one that goes beyond that.
+                let most = (3 + 8 + 3 + 1) << 20;
+                assert!(stage.memory_used() <= most, "{} bytes held", stage.memory_used());
             }
         };
         patiently("all answers", async { tokio::join!(sending, receiving) }).await;
@@ -281,6 +290,35 @@ async fn requests_behind_a_look_up_wait_from_their_own_arrival() {
         let took = started.elapsed();
         assert!(took < Duration::from_millis(2_900), "{count} requests took {took:?}");
         serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_needs_no_memory_that_its_own_connection_holds() {
+    let registry = Registry::start().await;
+    registry.mood(Mood::Silent);
+    let limits = "limits: {lookup_deadline: 60s, memory_budget: 2MiB, max_request_bytes: 2MiB, \
+                  max_other_request_bytes: 2MiB}\n";
+    let mut stage = Stage::with_registry(&registry.url(), limits).await;
+    let (mut client, mut broker) = stage.connect().await;
+    client.send_bytes(&raw_request(3, 9, 1, b"")).await;
+    let request = broker.request().await;
+    for id in 2..4 {
+        let record = TestRecord::avro("7", vec![0; 1_800_000]);
+        let produce = Produce::to("users", 0, TestBatch::of([record]).encode());
+        client.send_bytes(&frame(id, 9, &produce.request(9))).await;
+    }
+    until("it holds more than there is", || stage.memory_used() > 2 << 20).await;
+    let filler = [(77, Bytes::from(vec![0; 500_000]))].into_iter().collect();
+    let metadata = MetadataResponse::default().with_unknown_tagged_fields(filler);
+    let answer = response(request.correlation_id(), 9, &metadata);
+    broker.send(&answer).await;
+    assert!(client.raw().await == answer);
+    assert!(broker.has_nothing(), "the Produce requests wait still");
+    registry.mood(Mood::Status(404));
+    for id in 2..4 {
+        let request = broker.request().await;
+        assert_eq!(request.correlation_id(), id);
     }
 }
 
@@ -294,13 +332,14 @@ async fn a_client_that_is_gone_during_a_look_up_gets_its_good_batch_stored_and_o
     let mut bad = TestBatch::of([TestRecord::avro("1", b"\x06Ad".to_vec())]);
     bad = bad.sequenced(7, 0, 0);
     let good = TestBatch::of([TestRecord::avro("1", b"\x06Ada".to_vec())]).encode();
+    client.send_bytes(&raw_request(36, 2, 100, b"")).await;
+    let owed = broker.request().await;
     let request = Produce::to("users", 0, good.clone()).and("users", 1, bad.encode());
     client.send(9, &request.request(9)).await;
     until("the registry is asked", || !registry.requests().is_empty()).await;
     // What is pipelined behind the refused batch must not overtake it.
     client.send(9, &Produce::to("users", 2, good.clone()).request(9)).await;
     client.stream.shutdown().await.unwrap();
-    drop(client);
     // The proxy has read the end: it holds nothing more to read ahead.
     let (mut probe, mut probe_broker) = stage.connect().await;
     probe.send_bytes(&raw_request(36, 2, 1, b"")).await;
@@ -311,6 +350,11 @@ async fn a_client_that_is_gone_during_a_look_up_gets_its_good_batch_stored_and_o
     let arrived = broker.request().await;
     let text = String::from_utf8_lossy(&arrived.0).into_owned();
     assert!(text.contains("Ada"), "the good partition goes on");
+    // What was owed is still delivered; the answer to the good partition is for nobody, and no fault of the broker.
+    let stored = response(arrived.correlation_id(), 9, &ProduceResponse::default());
+    broker.send(&[&raw_response(100, b"owed")[..], &stored].concat()).await;
+    assert_eq!(owed.correlation_id(), 100);
+    assert_eq!(client.raw().await, raw_response(100, b"owed"));
     assert!(broker.rest().await.is_empty(), "nothing overtakes the refused batch");
     assert_eq!(stage.upstream_errors("protocol"), 0.0);
     // No gap: the follower of the refused batch is judged on its own merit.

@@ -251,3 +251,103 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         Ok(announced.size.saturating_add(4))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Context, time::Duration};
+
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    use super::*;
+    use crate::proxy::budget::MemoryBudget;
+
+    const LARGE: usize = 200 * KIB;
+
+    /// A reader whose buffer never waits for the other end, which is given too.
+    fn reader(budget: &Arc<MemoryBudget>) -> (RequestReader<DuplexStream>, DuplexStream) {
+        let (io, other) = tokio::io::duplex(MIB);
+        (RequestReader::new(io, WireLimits::default(), budget.holder()), other)
+    }
+
+    fn budget() -> Arc<MemoryBudget> {
+        MemoryBudget::new(MIB, Duration::from_secs(30))
+    }
+
+    /// A request of `size` bytes, its size included.
+    fn request(size: usize) -> Vec<u8> {
+        let mut frame = vec![0; size];
+        frame[..4].copy_from_slice(&u32::try_from(size - 4).unwrap().to_be_bytes());
+        frame
+    }
+
+    /// Reads what is there of a request that is not whole.
+    fn read_some(reader: &mut RequestReader<DuplexStream>) {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..4 {
+            assert!(pin!(reader.next()).poll(&mut context).is_pending());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_of_the_next_request_stays_charged_when_one_is_done() {
+        let budget = budget();
+        let (mut reader, mut client) = reader(&budget);
+        client.write_all(&request(LARGE)).await.unwrap();
+        client.write_all(&request(LARGE)[..LARGE / 2]).await.unwrap();
+        let first = reader.next().await.unwrap().unwrap();
+        read_some(&mut reader);
+        let size = first.frame.bytes().len();
+        drop(first);
+        reader.done(size);
+        assert!(budget.used() >= LARGE / 2 - KEPT_BYTES, "{} bytes charged", budget.used());
+        client.write_all(&request(LARGE)[LARGE / 2..]).await.unwrap();
+        let second = reader.next().await.unwrap().unwrap();
+        reader.done(second.frame.bytes().len());
+        assert_eq!((budget.used(), reader.outstanding()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_small_request_is_not_charged_and_many_are() {
+        let budget = budget();
+        let (mut reader, mut client) = reader(&budget);
+        for _ in 0..20 {
+            client.write_all(&request(KEPT_BYTES)).await.unwrap();
+        }
+        reader.next().await.unwrap().unwrap();
+        assert_eq!(budget.used(), 0);
+        for _ in 1..20 {
+            reader.next().await.unwrap().unwrap();
+        }
+        assert!(budget.used() >= 15 * KEPT_BYTES, "{} bytes charged", budget.used());
+        (0..20).for_each(|_| reader.done(KEPT_BYTES));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn memory_grows_with_what_arrived_and_not_with_what_was_announced() {
+        let budget = budget();
+        let (mut reader, mut client) = reader(&budget);
+        client.write_all(&request(8 * MIB)[..LARGE]).await.unwrap();
+        read_some(&mut reader);
+        assert!(budget.used() <= 2 * LARGE, "{} bytes charged", budget.used());
+    }
+
+    #[tokio::test]
+    async fn requests_found_after_a_pause_may_have_come_at_its_start() {
+        let budget = budget();
+        let (mut reader, mut client) = reader(&budget);
+        client.write_all(&request(100)).await.unwrap();
+        client.write_all(&request(KEPT_BYTES)).await.unwrap();
+        let before = Instant::now();
+        reader.pause();
+        let paused = Instant::now();
+        for _ in 0..2 {
+            let found = reader.next().await.unwrap().unwrap();
+            assert!((before..=paused).contains(&found.at));
+        }
+        read_some(&mut reader);
+        let waited = Instant::now();
+        client.write_all(&request(100)).await.unwrap();
+        assert!(reader.next().await.unwrap().unwrap().at >= waited);
+    }
+}

@@ -26,7 +26,7 @@ enum Source<'s> {
 
 /// Lends one record after the other.
 ///
-/// ```ignore
+/// ```text
 /// loop {
 ///     let mut metadata = Metadata::default(); // borrows from the same record
 ///     let Some(record) = reader.next(|key, value| metadata.visit(key, value))? else { break };
