@@ -152,14 +152,19 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         stage: Stage,
     ) -> Result<BytesMut, ReadError> {
         let begun = holding.to_cover(charged);
-        while self.buf.len() < total {
+        loop {
             let missing = total.saturating_sub(self.buf.len());
             let step = cmp::min(missing, cmp::max(STEP_BYTES, self.buf.len()));
-            let needed = charged.saturating_add(self.buf.len()).saturating_add(step);
+            let here = cmp::min(total, self.buf.len());
+            let needed = charged.saturating_add(here).saturating_add(step);
+            // What came with the request before is charged too: many small ones may be read ahead.
             if stage == Stage::Begin && holding.held() <= begun {
                 holding.begin_cover(needed).await;
             } else {
                 holding.cover(needed).await;
+            }
+            if missing == 0 {
+                return Ok(self.buf.split_to(total));
             }
             self.make_room(step);
             if self.fill(step).await.map_err(ReadError::Io)? == 0 {
@@ -167,7 +172,6 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
             }
             holding.progress();
         }
-        Ok(self.buf.split_to(total))
     }
 }
 

@@ -158,7 +158,7 @@ impl Judge {
                 Err(error) => return Found::Rejected(reference_rejection(&error)),
             },
         };
-        if let Err(rejection) = self.allowed(&reference, policy) {
+        if let Err(rejection) = self.allowed(reference, policy) {
             return Found::Rejected(rejection);
         }
         if policy.check == Check::Metadata {
