@@ -155,7 +155,7 @@ impl Metrics {
             config_reloads,
             validation_seconds: families.histogram(
                 "validation_seconds",
-                "Time to judge one Produce request, look-ups apart.",
+                "Time of one walk over a record batch; no look-up is in it.",
                 &VALIDATION_BUCKETS,
             ),
             registry_requests: REGISTRY_OUTCOMES
@@ -220,7 +220,7 @@ impl Metrics {
         }
     }
 
-    /// Counts the judging of one request.
+    /// Counts one walk over a batch.
     pub fn validation(&self, took: Duration) {
         self.validation_seconds.observe(took.as_secs_f64());
     }

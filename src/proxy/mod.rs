@@ -11,6 +11,7 @@ pub mod peer;
 pub mod probe;
 pub mod produce;
 pub mod reader;
+mod report;
 pub mod responses;
 pub mod sequence_guard;
 pub mod settings;

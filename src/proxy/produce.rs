@@ -1,4 +1,4 @@
-//! One Produce request: judged partition by partition, waited for where schemas are missing, counted, logged, planned.
+//! One Produce request: judged partition by partition, waited for where schemas are missing, guarded, planned.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,19 +13,19 @@ use super::{
     budget::Holding,
     gateway::Gateway,
     peer::Peer,
+    report::{Report, Topic},
     sequence_guard::{GapTicket, SequencedBatch},
 };
 use crate::{
     limits::{KIB, MAX_PENDING_LOOKUPS},
-    metrics::{BatchVerdict, RecordVerdict, TopicMetrics},
+    metrics::{BatchVerdict, RecordVerdict},
     reason::Reason,
     record::{self, Allowance, ProducerSequence},
-    rejection_log::{Fate, RejectedBatch},
     schema::SchemaRef,
     validate::{
         judge::{MemorySpent, Resolved, Workspace},
         plan::{At, Cleared, Plan, Planner},
-        policy::{Action, Mode, SequenceGuard, TopicPolicy},
+        policy::{Action, Mode, SequenceGuard},
         verdict::{BatchFault, PartitionVerdict},
     },
     wire::{
@@ -73,14 +73,6 @@ pub struct PendingAnswer {
     pub bytes: usize,
     /// What they are charged to.
     _holding: Holding,
-}
-
-/// What a connection knows of a topic that it produces to.
-#[derive(Debug)]
-struct Topic {
-    name: Box<str>,
-    policy: Arc<TopicPolicy>,
-    metrics: Arc<TopicMetrics>,
 }
 
 /// One partition of the request at hand.
@@ -227,8 +219,7 @@ impl ProduceGate {
             let Some(case) = self.admit(desk, at, key, partition) else { continue };
             let Some(verdict) = self.walk(&case, &nothing).await else {
                 desk.planner.unjudged(at, &case.topic.policy);
-                case.topic.metrics.records(RecordVerdict::Unjudged, None, 1);
-                case.topic.metrics.batch(BatchVerdict::Observed);
+                self.report(request, &case.topic, case.partition).unjudged();
                 continue;
             };
             match case.topic.policy.mode {
@@ -382,8 +373,7 @@ impl ProduceGate {
         let topic = &case.topic;
         match desk.planner.judged(case.at, &topic.policy, verdict) {
             Action::Forward => {
-                count_forwarded(topic, verdict);
-                self.log(desk.request, case, verdict, fate_of_forwarded(verdict));
+                self.report(desk.request, topic, case.partition).forwarded(verdict);
                 if let Some(batch) = self.guarded(case) {
                     self.gateway.guard.forwarded(&batch, Instant::now());
                 }
@@ -393,8 +383,7 @@ impl ProduceGate {
                 }
             }
             Action::Refuse(_) => {
-                count_refused(topic, verdict);
-                self.log(desk.request, case, verdict, Fate::Refused);
+                self.report(desk.request, topic, case.partition).refused(verdict);
                 self.withhold(desk, case);
             }
         }
@@ -405,7 +394,7 @@ impl ProduceGate {
             self.withhold(desk, case);
         }
         desk.planner.refuse(case.at, fault);
-        self.count_fault(desk.request, &case.topic, case.partition, fault);
+        self.report(desk.request, &case.topic, case.partition).fault(fault);
     }
 
     /// Refuses a partition whose policy does not matter or cannot be known.
@@ -424,7 +413,7 @@ impl ProduceGate {
             self.open_gap(desk.request.acks, &mut desk.tickets, &batch);
         }
         if let Some(topic) = self.topic(key) {
-            self.count_fault(desk.request, &topic, partition, fault);
+            self.report(desk.request, &topic, partition).fault(fault);
         } else {
             let other = self.gateway.metrics.topic("");
             other.records(RecordVerdict::Rejected, Some(fault.reason), 1);
@@ -432,17 +421,15 @@ impl ProduceGate {
         }
     }
 
-    fn count_fault(
-        &self,
-        request: &ProduceRequest<'_>,
-        topic: &Topic,
+    fn report<'s>(
+        &'s self,
+        request: &'s ProduceRequest<'_>,
+        topic: &'s Topic,
         partition: i32,
-        fault: &BatchFault,
-    ) {
-        topic.metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
-        topic.metrics.batch(BatchVerdict::Refused);
-        let message = fault.message();
-        self.log_line(request, topic, partition, (fault.reason, &message, Fate::Refused));
+    ) -> Report<'s> {
+        let client_id = request.client_id.map(str::as_bytes);
+        let (rejections, peer) = (&self.gateway.rejections, self.peer.address);
+        Report { rejections, peer, client_id, topic, partition }
     }
 
     /// Opens the gap that a withheld batch leaves, unless nobody will be told of it.
@@ -493,45 +480,6 @@ impl ProduceGate {
         }
         topic
     }
-
-    fn log(
-        &self,
-        request: &ProduceRequest<'_>,
-        case: &Case<'_>,
-        verdict: &PartitionVerdict,
-        fate: Fate,
-    ) {
-        let (reason, message) = if let Some(fault) = verdict.fault() {
-            (fault.reason, fault.message())
-        } else if let Some(record) = verdict.rejected().first() {
-            (record.rejection.reason, record.message())
-        } else if let Some((batch_index, detail)) = verdict.unknown_detail() {
-            let reason = Reason::RegistryUnavailable;
-            (reason, format!("{}: record {batch_index}: {detail}", reason.label()))
-        } else {
-            return;
-        };
-        self.log_line(request, &case.topic, case.partition, (reason, &message, fate));
-    }
-
-    fn log_line(
-        &self,
-        request: &ProduceRequest<'_>,
-        topic: &Topic,
-        partition: i32,
-        (reason, message, fate): (Reason, &str, Fate),
-    ) {
-        self.gateway.rejections.rejected(&RejectedBatch {
-            topic: &topic.name,
-            partition,
-            client_id: request.client_id.map(str::as_bytes),
-            peer: self.peer.address,
-            reason,
-            message,
-            mode: topic.policy.mode,
-            fate,
-        });
-    }
 }
 
 /// Every partition of a request: its place, its topic, its index.
@@ -545,54 +493,6 @@ fn places<'a>(
             .enumerate()
             .map(move |(partition, data)| (At { topic, partition }, produced.topic, data.index))
     })
-}
-
-fn fate_of_forwarded(verdict: &PartitionVerdict) -> Fate {
-    if verdict.fault().is_some() || !verdict.rejected().is_empty() {
-        Fate::Observed
-    } else {
-        Fate::Unjudged
-    }
-}
-
-fn count_refused(topic: &Topic, verdict: &PartitionVerdict) {
-    let metrics = &topic.metrics;
-    metrics.batch(BatchVerdict::Refused);
-    if let Some(fault) = verdict.fault() {
-        metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
-        return;
-    }
-    let mut named = 0;
-    for (reason, count) in verdict.rejected_by_reason() {
-        metrics.records(RecordVerdict::Rejected, Some(reason), count);
-        named += count;
-    }
-    if named == 0 {
-        named = verdict.unknown_records();
-        metrics.records(RecordVerdict::Rejected, Some(Reason::RegistryUnavailable), named);
-    }
-    metrics.records(RecordVerdict::Withheld, None, verdict.records().saturating_sub(named));
-}
-
-fn count_forwarded(topic: &Topic, verdict: &PartitionVerdict) {
-    let metrics = &topic.metrics;
-    if let Some(fault) = verdict.fault() {
-        metrics.records(RecordVerdict::Observed, Some(fault.reason), 1);
-        metrics.batch(BatchVerdict::Observed);
-        return;
-    }
-    let unknown = verdict.unknown_records();
-    let mut accepted = verdict.records().saturating_sub(unknown);
-    for (reason, count) in verdict.rejected_by_reason() {
-        metrics.records(RecordVerdict::Observed, Some(reason), count);
-        accepted = accepted.saturating_sub(count);
-    }
-    if unknown > 0 {
-        metrics.records(RecordVerdict::Unjudged, Some(Reason::RegistryUnavailable), unknown);
-    }
-    metrics.records(RecordVerdict::Accepted, None, accepted);
-    let observed = verdict.rejected_records() > 0 || unknown > 0;
-    metrics.batch(if observed { BatchVerdict::Observed } else { BatchVerdict::Forwarded });
 }
 
 /// Memory for one walk: first what the connection holds already, then what the process has left.
