@@ -340,11 +340,6 @@ impl Holding {
         }
     }
 
-    /// Gives everything back.
-    pub fn release_all(&mut self) {
-        self.shrink(self.held());
-    }
-
     /// Notes progress that neither takes nor gives bytes, such as bytes written to the broker.
     pub fn progress(&mut self) {
         let Holder { budget, account, .. } = &*self.holder;
@@ -572,10 +567,10 @@ mod tests {
             let mut waiting = pin!(b.grow(5));
             assert!(poll(waiting.as_mut()).is_pending());
             assert!(a.try_grow(5), "whoever is over may finish");
-            a.release_all();
+            a.shrink_to(0);
             assert_eq!(poll(waiting), Poll::Ready(()));
         }
-        b.release_all();
+        b.shrink_to(0);
         assert_eq!((budget.used(), budget.waits_total()), (0, 1));
     }
 
@@ -587,7 +582,7 @@ mod tests {
         let mut a = budget.holder();
         assert_eq!(poll(pin!(a.begin(100))), Poll::Ready(()));
         assert!(a.try_grow(100));
-        a.release_all();
+        a.shrink_to(0);
         assert_eq!(budget.used(), 0);
     }
 
@@ -694,7 +689,7 @@ mod tests {
         sweep_after(&budget, STALL * 2);
         assert!(!due.is_due());
         assert!(over.eviction().is_due());
-        over.release_all();
+        over.shrink_to(0);
         assert_eq!(poll(starving), Poll::Ready(()));
     }
 
@@ -708,7 +703,7 @@ mod tests {
         let mut small = budget.holder().sparing(4);
         assert_eq!(poll(pin!(small.begin_cover(4))), Poll::Ready(()));
         assert!(poll(pin!(small.begin_cover(5))).is_pending());
-        large.release_all();
+        large.shrink_to(0);
         assert_eq!(poll(pin!(small.cover(7))), Poll::Ready(()));
         assert_eq!((small.held(), small.covered()), (3, 7));
         small.shrink_to(6);
@@ -759,7 +754,7 @@ mod tests {
         fn step(&mut self, request: usize, part: usize) -> bool {
             match std::mem::replace(&mut self.state, State::Gone) {
                 State::Idle(mut holding) if holding.held() > 0 && self.left == 0 => {
-                    holding.release_all();
+                    holding.shrink_to(0);
                     self.state = State::Idle(holding);
                     true
                 }
@@ -805,7 +800,7 @@ mod tests {
             {
                 cancel.send(()).unwrap();
                 let Poll::Ready(mut holding) = poll(wait.as_mut()) else { panic!("cancelled") };
-                holding.release_all();
+                holding.shrink_to(0);
                 self.left = 0;
                 self.state = State::Idle(holding);
             }
@@ -877,7 +872,7 @@ mod tests {
                         holding.begin(1 + (task * 7 + round) % 30).await;
                         holding.grow(1 + (task + round * 3) % 30).await;
                         assert!(budget.used() <= CAPACITY + REQUEST);
-                        holding.release_all();
+                        holding.shrink_to(0);
                     }
                 });
             }

@@ -105,19 +105,6 @@ pub fn check_offered(prefix: &RequestPrefix) -> Result<(), WireError> {
     }
 }
 
-/// Whether the response header of an API that is read ends with tagged fields (KIP-482). `ApiVersions` never has
-/// them: a client must be able to read that answer whatever the broker speaks.
-#[must_use]
-pub const fn response_header_is_flexible(api_key: i16, version: i16) -> bool {
-    match ApiKey(api_key) {
-        ApiKey::PRODUCE | ApiKey::METADATA => version >= 9,
-        ApiKey::FETCH => version >= 12,
-        ApiKey::FIND_COORDINATOR => version >= 3,
-        ApiKey::DESCRIBE_CLUSTER | ApiKey::SHARE_FETCH | ApiKey::SHARE_ACKNOWLEDGE => true,
-        _ => false,
-    }
-}
-
 /// The name of an API for people and metric labels, `other` for those not known here.
 #[must_use]
 pub fn label(api_key: i16) -> &'static str {
@@ -242,20 +229,6 @@ mod tests {
             assert_eq!(label(key), "other");
         }
         assert_eq!(LABELS.len(), LABELS.iter().collect::<std::collections::HashSet<_>>().len());
-    }
-
-    #[test]
-    fn response_headers_are_flexible_where_the_oracle_says_so() {
-        for key in 0..95 {
-            let (Some(range), Ok(known)) = (offered(key), Known::try_from(key)) else { continue };
-            for version in range {
-                assert_eq!(
-                    response_header_is_flexible(key, version),
-                    known.response_header_version(version) == 1,
-                    "{known:?} v{version}"
-                );
-            }
-        }
     }
 
     #[test]

@@ -32,14 +32,6 @@ impl RequestPrefix {
     }
 }
 
-/// The client id of a request, `None` if it is null or not there. Clients choose it freely: it need not be UTF-8.
-#[must_use]
-pub fn client_id(frame: &Frame) -> Option<&[u8]> {
-    let mut fields = fields(frame);
-    RequestPrefix::read(&mut fields).ok()?;
-    fields.client_id().ok()?
-}
-
 fn fields(frame: &Frame) -> Fields<'_> {
     Fields::new(frame.payload(), "request header", 1, Flexible(false))
 }
@@ -63,21 +55,6 @@ mod tests {
         for size in 0..8 {
             let short = Frame::build(&frame(&[]).payload()[..size]).unwrap();
             assert!(matches!(RequestPrefix::parse(&short), Err(WireError::Field { .. })));
-        }
-    }
-
-    #[test]
-    fn the_client_id_is_given_if_there_is_one() {
-        for (tail, expected) in [
-            (&[][..], None),
-            (&[0], None),
-            (&[0xff, 0xff], None),
-            (&[0x80, 0], None),
-            (&[0, 3, b'a', b'b'], None),
-            (&[0, 0], Some(&b""[..])),
-            (&[0, 2, b'm', 0xe9, 0], Some(&[b'm', 0xe9])),
-        ] {
-            assert_eq!(client_id(&frame(tail)), expected, "{tail:?}");
         }
     }
 }
