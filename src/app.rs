@@ -2,12 +2,13 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
@@ -24,12 +25,13 @@ use crate::{
         address_map::AddressMap,
         budget::MemoryBudget,
         cluster_view::ClusterView,
+        entrance::Entrance,
         gateway::Gateway,
-        listener::{BindError, Leads, Listener},
+        listener::{self, BindError, House, Leads, Listener},
         probe,
         sequence_guard::SequenceGuard,
         topic_ids::TopicIds,
-        upstream::TcpUpstream,
+        upstream::{TcpDial, Upstream},
     },
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
@@ -92,13 +94,13 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let (drain, draining) = watch::channel(false);
         let metrics = Metrics::new(config.metrics.max_topics);
-        let upstream = Arc::new(TcpUpstream::new(&config.upstream));
+        let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial));
         let gateway = Arc::new(gateway(&config, metrics, draining)?);
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
         let listeners = bind(&config, &gateway)?;
         let first = listeners.first();
-        let bootstrap = match first.map(Listener::address) {
+        let bootstrap = match first.map(|listener| listener.accept.local_addr()) {
             Some(address) => {
                 address.map_err(|source| AppError::System { what: "read own address", source })?
             }
@@ -106,8 +108,13 @@ impl App {
         };
         readiness.drop_latch(Latch::Listeners);
         let mut tasks = JoinSet::new();
+        let house = Arc::new(House {
+            entrance: Entrance::default(),
+            upstream: Arc::clone(&upstream),
+            gateway: Arc::clone(&gateway),
+        });
         for listener in listeners {
-            tasks.spawn(listener.serve(Arc::clone(&gateway), Arc::clone(&upstream)));
+            tasks.spawn(listener.serve(Arc::clone(&house)));
         }
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
@@ -245,13 +252,15 @@ async fn report(gateway: Arc<Gateway>) {
 }
 
 /// Binds the bootstrap listener, then every broker port on the same address.
-fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener>, AppError> {
+fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener<TcpListener>>, AppError> {
     let bootstrap = config.listen.bootstrap;
-    let ip: IpAddr = bootstrap.ip();
     let name: Arc<str> = bootstrap.to_string().into();
-    let mut listeners = vec![Listener::bind(bootstrap, Leads::Bootstrap, &name)?];
+    let listener = |address, leads| {
+        listener::bind(address).map(|accept| Listener { accept, leads, name: Arc::clone(&name) })
+    };
+    let mut listeners = vec![listener(bootstrap, Leads::Bootstrap)?];
     for port in gateway.cluster.addresses.ports() {
-        listeners.push(Listener::bind(SocketAddr::new(ip, port.0), Leads::Port(port), &name)?);
+        listeners.push(listener(SocketAddr::new(bootstrap.ip(), port.0), Leads::Port(port))?);
     }
     Ok(listeners)
 }

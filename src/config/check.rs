@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     error::Origin,
+    listen::Bound,
     section::{Given, Located, Section},
-    sections::Bound,
     values::show_size,
 };
 use crate::{

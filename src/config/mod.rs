@@ -4,9 +4,11 @@ mod check;
 mod effective;
 mod environment;
 mod error;
+mod listen;
 mod node;
 mod section;
 mod sections;
+mod upstream;
 mod values;
 
 use std::{fs::File, io::Read, path::Path, sync::Arc, time::Duration};

@@ -1,21 +1,24 @@
 //! Takes client connections, one listener for the bootstrap address and one per broker port.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite, split},
     net::{TcpListener, TcpSocket, TcpStream},
     time::sleep,
 };
 use tracing::{debug, warn};
 
 use super::{
+    address_map::LocalPort,
     connection::{self, Ended},
+    entrance::{Entered, Entrance},
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
-    upstream::{DialError, TcpUpstream},
+    transport::Transport,
+    upstream::{Dial, DialError, Upstream},
 };
-use crate::proxy::address_map::LocalPort;
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -42,53 +45,76 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// A bound listener.
-#[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    leads: Leads,
-    name: Arc<str>,
+/// Takes streams of clients; with [`Dial`], what a simulated network replaces.
+pub trait Accept: Send + Sync + 'static {
+    /// A stream.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Takes the next stream, and says where it comes from.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
 }
 
-impl Listener {
-    /// Binds `address`. `name` stands for the whole set of listeners: a producer that follows a leader from one port to
-    /// another keeps its identity.
-    ///
-    /// # Errors
-    /// [`BindError`] when the port is in use or not ours to bind.
-    pub fn bind(address: SocketAddr, leads: Leads, name: &Arc<str>) -> Result<Self, BindError> {
-        let bound = || -> io::Result<TcpListener> {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        let socket = bound().map_err(|source| BindError { address, source })?;
-        Ok(Self { socket, leads, name: Arc::clone(name) })
-    }
+impl Accept for TcpListener {
+    type Io = TcpStream;
 
-    /// Where it listens: the port that was given where port 0 was asked for.
-    ///
-    /// # Errors
-    /// The socket's.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = Self::accept(self).await?;
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(peer = %address, %error, "cannot set TCP_NODELAY");
+        }
+        Ok((stream, address))
     }
+}
 
+/// Binds `address`.
+///
+/// # Errors
+/// [`BindError`] when the port is in use or not ours to bind.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let bound = || -> io::Result<TcpListener> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| BindError { address, source })
+}
+
+/// A listener, ready to serve.
+#[derive(Debug)]
+pub struct Listener<A> {
+    /// Where streams come from.
+    pub accept: A,
+    /// Where they lead.
+    pub leads: Leads,
+    /// Stands for the whole set of listeners: a producer that follows a leader from one port to another keeps its
+    /// identity.
+    pub name: Arc<str>,
+}
+
+/// What all listeners share.
+#[derive(Debug)]
+pub struct House<D> {
+    /// How clients get in.
+    pub entrance: Entrance,
+    /// How brokers are reached.
+    pub upstream: Arc<Upstream<D>>,
+    /// What connections share.
+    pub gateway: Arc<Gateway>,
+}
+
+impl<A: Accept> Listener<A> {
     /// Accepts connections until the process drains.
-    pub async fn serve(self, gateway: Arc<Gateway>, upstream: Arc<TcpUpstream>) {
+    pub async fn serve<D: Dial>(self, house: Arc<House<D>>) {
         loop {
             let accepted = tokio::select! {
-                () = gateway.drained() => return,
-                accepted = self.socket.accept() => accepted,
+                () = house.gateway.drained() => return,
+                accepted = self.accept.accept() => accepted,
             };
             match accepted {
                 Ok((stream, address)) => {
-                    let identity = Identity::peer(&self.name, address.ip());
-                    let peer = Arc::new(Peer::new(address, identity));
-                    let gateway = Arc::clone(&gateway);
-                    let upstream = Arc::clone(&upstream);
-                    tokio::spawn(run(stream, self.leads, gateway, upstream, peer));
+                    let (name, house) = (Arc::clone(&self.name), Arc::clone(&house));
+                    tokio::spawn(welcome(stream, address, self.leads, name, house));
                 }
                 Err(error) => {
                     warn!(listener = %self.name, %error, "cannot accept a connection");
@@ -103,9 +129,9 @@ impl Listener {
 struct Counted(Arc<Gateway>);
 
 impl Counted {
-    fn new(gateway: Arc<Gateway>) -> Self {
+    fn new(gateway: &Arc<Gateway>) -> Self {
         gateway.metrics.connection_opened();
-        Self(gateway)
+        Self(Arc::clone(gateway))
     }
 }
 
@@ -115,16 +141,25 @@ impl Drop for Counted {
     }
 }
 
-async fn run(
-    client: TcpStream,
+/// Lets a client in, finds its broker, and carries the connection to its end.
+async fn welcome<S, D>(
+    client: S,
+    address: SocketAddr,
     leads: Leads,
-    gateway: Arc<Gateway>,
-    upstream: Arc<TcpUpstream>,
-    peer: Arc<Peer>,
-) {
-    let counted = Counted::new(Arc::clone(&gateway));
-    let address = peer.address;
-    let broker = match dial(leads, &gateway, &upstream).await {
+    name: Arc<str>,
+    house: Arc<House<D>>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D: Dial,
+{
+    let House { entrance, upstream, gateway } = &*house;
+    let _counted = Counted::new(gateway);
+    let entered = match entrance.enter(client, address).await {
+        Ok(entered) => entered,
+        Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
+    };
+    let Entered { io, address, .. } = entered;
+    let broker = match connect(leads, gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
@@ -132,27 +167,24 @@ async fn run(
             return;
         }
     };
-    if let Err(error) = client.set_nodelay(true) {
-        debug!(peer = %address, %error, "cannot set TCP_NODELAY");
-    }
-    let ended = connection::serve(gateway, peer, client.into_split(), broker.into_split()).await;
-    match ended {
+    let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
+    match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
-        Err(error) => connection::log_end(&counted.0, address, &error),
+        Err(error) => connection::log_end(gateway, address, &error),
     }
 }
 
-async fn dial(
+async fn connect<D: Dial>(
     leads: Leads,
     gateway: &Gateway,
-    upstream: &TcpUpstream,
-) -> Result<TcpStream, DialError> {
+    upstream: &Upstream<D>,
+) -> Result<Transport<D::Io>, DialError> {
     let known = match leads {
         Leads::Bootstrap => None,
         Leads::Port(port) => gateway.cluster.addresses.broker(port),
     };
     match known {
-        Some(address) => upstream.dial(&address).await,
-        None => upstream.dial_bootstrap().await,
+        Some(address) => upstream.connect(&address).await,
+        None => upstream.connect_bootstrap().await,
     }
 }

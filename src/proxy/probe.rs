@@ -8,7 +8,7 @@ use kafka_protocol::{
     protocol::{Encodable, StrBytes},
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWriteExt, split},
     time::{sleep, timeout},
 };
 
@@ -16,7 +16,7 @@ use super::{
     budget::Stage,
     gateway::Gateway,
     reader::{Buffered, ReadError},
-    upstream::{DialError, TcpUpstream},
+    upstream::{Dial, DialError, Upstream},
 };
 use crate::{
     health::{Latch, Readiness},
@@ -50,9 +50,9 @@ enum ProbeError {
 }
 
 /// Asks until a broker has answered, then drops the latch. Says in `readiness` what it waits for.
-pub async fn until_answered(
+pub async fn until_answered<D: Dial>(
     gateway: Arc<Gateway>,
-    upstream: Arc<TcpUpstream>,
+    upstream: Arc<Upstream<D>>,
     readiness: Arc<Readiness>,
 ) {
     let mut pause = FIRST_PAUSE;
@@ -71,9 +71,10 @@ pub async fn until_answered(
 }
 
 /// One attempt. A broker that answers ApiVersions but not Metadata (it wants a login first) has answered.
-async fn ask(gateway: &Gateway, upstream: &TcpUpstream) -> Result<(), ProbeError> {
-    let mut stream = upstream.dial_bootstrap().await.map_err(|error| ProbeError::Dial { error })?;
-    let (reading, mut writing) = stream.split();
+async fn ask<D: Dial>(gateway: &Gateway, upstream: &Upstream<D>) -> Result<(), ProbeError> {
+    let connected = upstream.connect_bootstrap().await;
+    let stream = connected.map_err(|error| ProbeError::Dial { error })?;
+    let (reading, mut writing) = split(stream);
     let mut input = Buffered::new(reading);
     let api_versions = ApiVersionsRequest::default();
     writing.write_all(&request(ApiKey::ApiVersions, API_VERSIONS, &api_versions)?).await?;
@@ -105,7 +106,7 @@ fn request(api_key: ApiKey, version: i16, body: &impl Encodable) -> Result<Bytes
 
 async fn answer(
     gateway: &Gateway,
-    input: &mut Buffered<tokio::net::tcp::ReadHalf<'_>>,
+    input: &mut Buffered<impl AsyncRead + Unpin>,
 ) -> Result<Frame, ProbeError> {
     let mut holding = gateway.budget.holder();
     let header = loop {

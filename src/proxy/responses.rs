@@ -62,6 +62,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                 Owed::Local(response) => self.write(&response).await?,
                 Owed::Broker { prefix, then } => self.answer(prefix, then).await?,
             }
+            // Under TLS, what was taken is not yet on its way.
+            self.client.flush().await.map_err(ConnectionError::ClientIo)?;
             self.holding.shrink_to(0);
             self.in_flight.settled();
         }

@@ -1,14 +1,22 @@
-//! Dials brokers. Nothing else in the crate opens a connection to one.
+//! Connects to brokers. Nothing else in the crate opens a connection to one.
 
 use std::{
+    future::Future,
     io,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::settings::{BrokerAddress, UpstreamSettings};
+use super::{
+    settings::{BrokerAddress, UpstreamSettings},
+    transport::Transport,
+};
 use crate::metrics::UpstreamErrorKind;
 
 /// Why no broker could be reached. Scope: one client connection.
@@ -24,19 +32,44 @@ pub struct DialError {
     pub source: io::Error,
 }
 
+/// Opens byte streams to addresses; with [`Accept`](super::listener::Accept), what a simulated network replaces.
+pub trait Dial: Send + Sync + 'static {
+    /// A stream.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Opens a stream to `address`.
+    fn dial(&self, address: &BrokerAddress) -> impl Future<Output = io::Result<Self::Io>> + Send;
+}
+
 /// Dials over TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TcpDial;
+
+impl Dial for TcpDial {
+    type Io = TcpStream;
+
+    async fn dial(&self, address: &BrokerAddress) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// The brokers, as connections reach them.
 #[derive(Debug)]
-pub struct TcpUpstream {
+pub struct Upstream<D = TcpDial> {
+    dial: D,
     bootstrap: Vec<BrokerAddress>,
     connect_timeout: Duration,
     start: AtomicUsize,
 }
 
-impl TcpUpstream {
-    /// Dials as `settings` say.
+impl<D: Dial> Upstream<D> {
+    /// Connects as `settings` say, over what `dial` opens.
     #[must_use]
-    pub fn new(settings: &UpstreamSettings) -> Self {
+    pub fn new(settings: &UpstreamSettings, dial: D) -> Self {
         Self {
+            dial,
             bootstrap: settings.bootstrap.clone(),
             connect_timeout: settings.connect_timeout,
             start: AtomicUsize::new(0),
@@ -47,13 +80,9 @@ impl TcpUpstream {
     ///
     /// # Errors
     /// [`DialError`] when it refuses or does not answer in time.
-    pub async fn dial(&self, address: &BrokerAddress) -> Result<TcpStream, DialError> {
-        let connect = TcpStream::connect((address.host.as_str(), address.port));
-        let (kind, source) = match timeout(self.connect_timeout, connect).await {
-            Ok(Ok(stream)) => match stream.set_nodelay(true) {
-                Ok(()) => return Ok(stream),
-                Err(error) => (UpstreamErrorKind::Connect, error),
-            },
+    pub async fn connect(&self, address: &BrokerAddress) -> Result<Transport<D::Io>, DialError> {
+        let (kind, source) = match timeout(self.connect_timeout, self.dial.dial(address)).await {
+            Ok(Ok(stream)) => return Ok(Transport::Plain(stream)),
             Ok(Err(error)) => (UpstreamErrorKind::Connect, error),
             Err(_) => (UpstreamErrorKind::ConnectTimeout, io::ErrorKind::TimedOut.into()),
         };
@@ -64,14 +93,14 @@ impl TcpUpstream {
     ///
     /// # Errors
     /// [`DialError`] of the last one when none answers.
-    pub async fn dial_bootstrap(&self) -> Result<TcpStream, DialError> {
+    pub async fn connect_bootstrap(&self) -> Result<Transport<D::Io>, DialError> {
         let start = self.start.fetch_add(1, Ordering::Relaxed);
         let count = self.bootstrap.len();
         let mut last = None;
         for turn in 0..count {
             let at = start.wrapping_add(turn).checked_rem(count).unwrap_or_default();
             let Some(address) = self.bootstrap.get(at) else { continue };
-            match self.dial(address).await {
+            match self.connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
             }

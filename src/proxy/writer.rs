@@ -48,6 +48,8 @@ impl<W: AsyncWrite + Unpin> BrokerWriter<W> {
             }
             self.holding.progress();
         }
+        // Under TLS, what was taken is not yet on its way.
+        self.io.flush().await?;
         Ok(total)
     }
 
