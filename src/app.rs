@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         address_map::AddressMap,
+        admission::Admission,
         budget::MemoryBudget,
         cluster_view::ClusterView,
         entrance::Entrance,
@@ -30,6 +31,7 @@ use crate::{
         listener::{self, BindError, House, Leads, Listener},
         probe,
         sequence_guard::SequenceGuard,
+        settings::Routing,
         topic_ids::TopicIds,
         upstream::{TcpDial, Upstream},
     },
@@ -109,7 +111,8 @@ impl App {
         readiness.drop_latch(Latch::Listeners);
         let mut tasks = JoinSet::new();
         let house = Arc::new(House {
-            entrance: Entrance::default(),
+            admission: Admission::new(&config.listen),
+            entrance: Entrance::new(&config.listen),
             upstream: Arc::clone(&upstream),
             gateway: Arc::clone(&gateway),
         });
@@ -258,7 +261,11 @@ fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener<TcpListener>>
     let listener = |address, leads| {
         listener::bind(address).map(|accept| Listener { accept, leads, name: Arc::clone(&name) })
     };
-    let mut listeners = vec![listener(bootstrap, Leads::Bootstrap)?];
+    let first = match config.listen.routing {
+        Routing::Ports => Leads::Bootstrap,
+        Routing::ServerName => Leads::ServerName,
+    };
+    let mut listeners = vec![listener(bootstrap, first)?];
     for port in gateway.cluster.addresses.ports() {
         listeners.push(listener(SocketAddr::new(bootstrap.ip(), port.0), Leads::Port(port))?);
     }

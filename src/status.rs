@@ -8,9 +8,10 @@ use crate::{
     metrics::{Levels, Metrics},
     proxy::{
         address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
-        sequence_guard::SequenceGuard,
+        sequence_guard::SequenceGuard, settings::BrokerAddress,
     },
     schema::{CacheObserver, RequestOutcome},
+    wire::Endpoint,
 };
 
 /// Nodes outside the map that the note names one by one.
@@ -34,10 +35,10 @@ impl Status {
 impl StatusSource for Status {
     fn facts(&self) -> StatusFacts {
         let Gateway { cluster, budget, guard, metrics, .. } = &*self.gateway;
-        let known = cluster.addresses.known().into_iter();
-        let brokers = known.filter_map(|(node, port, address)| {
-            let address = address?.to_string();
-            Some(BrokerFact { node_id: node.0, address, local_port: port.0 })
+        let brokers = cluster.addresses.known().into_iter().map(|known| BrokerFact {
+            node_id: known.node.0,
+            address: known.address.to_string(),
+            advertised: shown(&known.advertised),
         });
         let outside = cluster.addresses.outside();
         StatusFacts {
@@ -88,6 +89,10 @@ pub fn note(addresses: &AddressMap) -> Option<String> {
         nodes.join(", "),
         entries.join(", "),
     ))
+}
+
+fn shown(endpoint: &Endpoint) -> String {
+    BrokerAddress { host: endpoint.host.to_string(), port: endpoint.port }.to_string()
 }
 
 fn whole(count: usize) -> u64 {

@@ -382,8 +382,9 @@ async fn the_status_tells_what_the_process_knows() {
     assert_eq!((&status["ready"], &status["message"]), (&true.into(), &serde_json::Value::Null));
     assert_eq!(status["connections"], 1);
     assert_eq!(status["schemas_in_cache"], 1);
+    let advertised = format!("{}:9101", world.proxy.host());
     let broker = serde_json::json!([
-        {"node_id": 1, "address": world.broker.address(), "local_port": 9101}
+        {"node_id": 1, "address": world.broker.address(), "advertised": advertised}
     ]);
     assert_eq!(status["brokers"], broker);
     assert_eq!(status["nodes_outside_map"], serde_json::json!([]));

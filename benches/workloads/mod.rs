@@ -24,7 +24,7 @@ use schemaward::proxy::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::{Identity, SequenceGuard},
-    settings::{ClientAuth, ListenSettings, PortRange, TimeSettings},
+    settings::{ListenSettings, TimeSettings},
     topic_ids::TopicIds,
 };
 use schemaward::record::{Batch, Scratch, Unlimited};
@@ -38,7 +38,7 @@ use schemaward::validate::{
     metadata::{Fact, HeaderNames, Metadata, NameTable},
     policy::{Policy, RuleSettings, TopicPolicy},
 };
-use schemaward::wire::{Frame, NodeId, frame::FrameBuilder};
+use schemaward::wire::{Frame, frame::FrameBuilder};
 use std::{hint::black_box, io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
@@ -217,17 +217,11 @@ pub(crate) fn judge(schemas: &[&str]) -> Judge {
 pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
     let (running, draining) = watch::channel(false);
     let metrics = Metrics::new(100);
-    let listen = ListenSettings {
-        bootstrap: "127.0.0.1:9092".parse().unwrap(),
-        broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 10 }],
-        advertised_host: "localhost".to_owned(),
-        client_auth: ClientAuth::None,
-    };
     let gateway = Gateway {
         judge: judge(schemas),
         policy: Policy::new(&[], &RuleSettings::default()),
         cluster: ClusterView {
-            addresses: Arc::new(AddressMap::new(&listen)),
+            addresses: Arc::new(AddressMap::new(&ListenSettings::default())),
             topics: Arc::new(TopicIds::default()),
         },
         guard: Arc::new(SequenceGuard::new(10_000, Duration::from_secs(60))),

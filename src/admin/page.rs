@@ -42,16 +42,16 @@ pub(super) fn page(status: &Status) -> String {
 
 fn brokers(out: &mut String, status: &Status) {
     heading(out, "Brokers");
-    let mut rows = vec![["Node".to_owned(), "Address".to_owned(), "Local port".to_owned()]];
+    let mut rows = vec![["Node".to_owned(), "Address".to_owned(), "Clients are told".to_owned()]];
     for broker in &status.facts.brokers {
-        let (node, port) = (broker.node_id.to_string(), broker.local_port.to_string());
-        rows.push([node, broker.address.clone(), port]);
+        let node = broker.node_id.to_string();
+        rows.push([node, broker.address.clone(), broker.advertised.clone()]);
     }
     for node in &status.facts.nodes_outside_map {
         rows.push([
             node.to_string(),
             String::new(),
-            "none: outside listen.broker_ports".to_owned(),
+            "nothing: outside listen.broker_ports".to_owned(),
         ]);
     }
     table(out, &rows);
@@ -108,7 +108,11 @@ mod tests {
             draining: false,
             message: Some(canary.into()),
             facts: StatusFacts {
-                brokers: vec![BrokerFact { node_id: 1, address: canary.into(), local_port: 2 }],
+                brokers: vec![BrokerFact {
+                    node_id: 1,
+                    address: canary.into(),
+                    advertised: canary.into(),
+                }],
                 rules: serde_json::json!([{ "topics": [canary] }]),
                 nodes_outside_map: vec![77],
                 ..StatusFacts::default()
@@ -116,7 +120,7 @@ mod tests {
         };
         let page = page(&status);
         assert!(!page.contains("<script"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;").count(), 3);
+        assert_eq!(page.matches("&lt;script&gt;").count(), 4);
         assert!(page.contains("not ready") && page.contains(">77<"));
     }
 }

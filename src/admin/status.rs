@@ -38,8 +38,8 @@ pub struct BrokerFact {
     pub node_id: i32,
     /// Where it is.
     pub address: String,
-    /// The local port that stands for it.
-    pub local_port: u16,
+    /// What clients are told: host and port.
+    pub advertised: String,
 }
 
 /// Memory of unfinished work.

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     limits::WireLimits,
-    proxy::settings::{BrokerAddress, ClientAuth, PortRange},
+    proxy::{
+        advertised_host::AdvertisedHost,
+        settings::{BrokerAddress, ClientAuth, PortRange, Routing},
+    },
     schema::RegistrySettings,
     validate::policy::{Check, Mode, RuleSettings},
 };
@@ -72,22 +75,36 @@ fn contains(range: &PortRange, port: u16) -> bool {
     overlap(port_span(range), (port.into(), port.into()))
 }
 
-/// The host that clients are told: as written, else the address that is listened at, where that is one.
+/// The host that clients are told: as written, else the address that is listened at, where that is one. It must tell
+/// nodes apart where nothing else does.
 pub(super) fn advertised_host(
     listen: &Section<'_>,
     bootstrap: &Located<SocketAddr>,
-    given: Given<String>,
-) -> Option<String> {
+    given: Given<AdvertisedHost>,
+    routing: Routing,
+) -> Option<AdvertisedHost> {
     let ip = bootstrap.value.ip();
-    match given {
+    let host = match given {
         Given::Absent if ip.is_unspecified() => {
             let message = format!("missing: clients cannot be told {ip}");
             listen.fail(&bootstrap.origin, "advertised_host", message);
-            None
+            return None;
         }
-        Given::Absent => Some(ip.to_string()),
-        given => given.value(),
+        Given::Absent => {
+            let value = AdvertisedHost::same_for_all(&ip.to_string());
+            Located { origin: bootstrap.origin.clone(), value }
+        }
+        given => given.located()?,
+    };
+    if routing == Routing::ServerName && !host.value.names_nodes() {
+        let message = format!(
+            "{} is the same for every broker: routing by server name needs {{node_id}} in it",
+            host.value
+        );
+        listen.fail(&host.origin, "advertised_host", message);
+        return None;
     }
+    Some(host.value)
 }
 
 /// Who may use the listener: beyond loopback it must be written down.

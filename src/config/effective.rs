@@ -7,7 +7,10 @@ use std::{
 
 use super::{
     Config,
-    sections::{CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, TOMBSTONES},
+    sections::{
+        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
+        ROUTINGS, TOMBSTONES,
+    },
     values::{show_duration, show_size, word_for},
 };
 use crate::{
@@ -118,13 +121,19 @@ impl Config {
 fn listen(listen: &ListenSettings) -> Tree {
     let ports = match listen.broker_ports.as_slice() {
         [only] if only.first_node.0 == 0 => word(ports(only)),
+        [] => Tree::Null,
         ranges => Tree::List(ranges.iter().map(port_range).collect()),
     };
     Tree::Map(vec![
         ("bootstrap", text(listen.bootstrap.to_string())),
+        ("routing", word(word_for(&ROUTINGS, listen.routing))),
         ("broker_ports", ports),
-        ("advertised_host", text(listen.advertised_host.clone())),
+        ("advertised_host", text(listen.advertised_host.to_string())),
+        ("advertised_port", optional_number(listen.advertised_port.map(usize::from))),
         ("client_auth", word(word_for(&CLIENT_AUTHS, listen.client_auth))),
+        ("proxy_protocol", word(word_for(&PROXY_PROTOCOLS, listen.proxy_protocol))),
+        ("max_connections", number(listen.max_connections)),
+        ("max_connections_per_address", optional_number(listen.max_connections_per_address)),
     ])
 }
 
@@ -191,6 +200,10 @@ fn texts(values: &[String]) -> Tree {
 
 fn optional(value: Option<impl ToString>) -> Tree {
     value.map_or(Tree::Null, |value| Tree::Text(value.to_string()))
+}
+
+fn optional_number(value: Option<usize>) -> Tree {
+    value.map_or(Tree::Null, number)
 }
 
 fn span(duration: std::time::Duration) -> Tree {

@@ -6,11 +6,11 @@ use super::{
     check,
     node::{Node, Value},
     section::{Given, Located, Section},
-    sections::{CLIENT_AUTHS, required},
-    values::{host, range, socket_address, word},
+    sections::{CLIENT_AUTHS, PROXY_PROTOCOLS, ROUTINGS, required},
+    values::{advertised_host, integer, range, socket_address, word},
 };
 use crate::{
-    proxy::settings::{ClientAuth, ListenSettings, PortRange},
+    proxy::settings::{ClientAuth, ListenSettings, PortRange, Routing},
     wire::NodeId,
 };
 
@@ -22,13 +22,22 @@ pub(super) struct Bound {
 }
 
 pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound) {
-    let default = Located { origin: section.origin().clone(), value: DEFAULT_BOOTSTRAP };
+    let default = ListenSettings::default();
+    let address = Located { origin: section.origin().clone(), value: default.bootstrap };
     let bootstrap = match section.given("bootstrap", socket_address) {
-        Given::Absent => Some(default),
+        Given::Absent => Some(address),
         given => given.located(),
     };
-    let broker_ports = broker_ports(&mut section);
-    let advertised = section.given("advertised_host", host);
+    let routing = section.or("routing", default.routing, word(&ROUTINGS));
+    let broker_ports = broker_ports(&mut section, routing);
+    let advertised = section.given("advertised_host", advertised_host);
+    let advertised_port = section.given("advertised_port", integer(1..=u16::MAX)).value();
+    let proxy_protocol =
+        section.or("proxy_protocol", default.proxy_protocol, word(&PROXY_PROTOCOLS));
+    let max_connections =
+        section.or("max_connections", default.max_connections, integer(1..=1_000_000));
+    let max_connections_per_address =
+        section.given("max_connections_per_address", integer(1..=1_000_000)).value();
     let client_auth = section.given("client_auth", client_auth);
     let mut bound = Bound::default();
     if let Some(ports) = &broker_ports {
@@ -37,12 +46,17 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
     }
     let settings = bootstrap.and_then(|bootstrap| {
         bound.bootstrap = Some(bootstrap.value);
-        let advertised_host = check::advertised_host(&section, &bootstrap, advertised);
+        let advertised_host = check::advertised_host(&section, &bootstrap, advertised, routing);
         let client_auth = check::client_auth(&section, &bootstrap, client_auth);
         Some(ListenSettings {
             bootstrap: bootstrap.value,
             broker_ports: bound.broker_ports.clone(),
+            routing,
             advertised_host: advertised_host?,
+            advertised_port,
+            proxy_protocol,
+            max_connections,
+            max_connections_per_address,
             client_auth: client_auth?,
         })
     });
@@ -60,13 +74,19 @@ fn client_auth(value: &Value) -> Result<ClientAuth, String> {
 }
 
 /// `9100-9199`, or a list of `{nodes: 1001-1010, ports: 9100-9109}`.
-fn broker_ports(section: &mut Section<'_>) -> Option<Vec<Located<PortRange>>> {
+fn broker_ports(section: &mut Section<'_>, routing: Routing) -> Option<Vec<Located<PortRange>>> {
     let node = section.take("broker_ports");
+    if routing == Routing::ServerName {
+        if let Some(node) = node {
+            let message = "has no meaning where brokers are told apart by server name";
+            section.fail(&node.origin, "broker_ports", message);
+            return None;
+        }
+        return Some(Vec::new());
+    }
     let Some(Node { origin, value }) = node else {
-        return Some(vec![Located {
-            origin: section.origin().clone(),
-            value: DEFAULT_BROKER_PORTS,
-        }]);
+        let located = |value| Located { origin: section.origin().clone(), value };
+        return Some(ListenSettings::default().broker_ports.into_iter().map(located).collect());
     };
     match value {
         Value::List(items) if !items.is_empty() => {
@@ -118,8 +138,3 @@ fn port_range(nodes: RangeInclusive<i32>, ports: RangeInclusive<u16>) -> Result<
     }
     Ok(PortRange { first_node: NodeId(*nodes.start()), first_port: *ports.start(), count })
 }
-
-const DEFAULT_BOOTSTRAP: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9092);
-const DEFAULT_BROKER_PORTS: PortRange =
-    PortRange { first_node: NodeId(0), first_port: 9100, count: 100 };

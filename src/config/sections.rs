@@ -17,7 +17,7 @@ use crate::{
     limits::{FrameLimit, KIB, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
-    proxy::settings::{ClientAuth, TimeSettings},
+    proxy::settings::{ClientAuth, ProxyProtocol, Routing, TimeSettings},
     schema::{CacheSettings, RegistrySettings},
     validate::{
         metadata::HeaderNames,
@@ -55,6 +55,10 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
 pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 1] = [("none", ClientAuth::None)];
+pub(super) const ROUTINGS: [(&str, Routing); 2] =
+    [("ports", Routing::Ports), ("server_name", Routing::ServerName)];
+pub(super) const PROXY_PROTOCOLS: [(&str, ProxyProtocol); 2] =
+    [("off", ProxyProtocol::Off), ("required", ProxyProtocol::Required)];
 pub(super) const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),

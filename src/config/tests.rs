@@ -48,7 +48,7 @@ fn mistakes(text: &str) -> Vec<String> {
 fn two_keys_are_enough() {
     let config = parsed(MINIMAL);
     assert_eq!(config.listen.bootstrap.to_string(), "127.0.0.1:9092");
-    assert_eq!(config.listen.advertised_host, "127.0.0.1");
+    assert_eq!(config.listen.advertised_host.to_string(), "127.0.0.1");
     assert_eq!(config.listen.client_auth, ClientAuth::None);
     assert_eq!(
         config.listen.broker_ports,
@@ -164,7 +164,10 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
         "listen: {broker_ports: [{nodes: 1001-1003, ports: 9100-9102}, {nodes: 7, ports: 9200}]}\n";
     let rules =
         "rules: [{topics: ['a.*', '*'], mode: observe}, {topics: [b], tombstones: reject}]\n";
-    for text in [MINIMAL, EXAMPLE, &format!("{MINIMAL}{ranges}{rules}")] {
+    let names = "listen: {routing: server_name, advertised_host: 'b{node_id}.x', advertised_port: 443, proxy_protocol: required, max_connections_per_address: 5}\n";
+    for text in
+        [MINIMAL, EXAMPLE, &format!("{MINIMAL}{ranges}{rules}"), &format!("{MINIMAL}{names}")]
+    {
         let config = parsed(text);
         let yaml = config.effective().to_yaml();
         assert_eq!(parsed(&yaml), config, "{yaml}");
@@ -199,7 +202,31 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "listen:\n  advertised_host: host:1",
-        "f.yaml:2: listen.advertised_host: must be a host name or address without a port, found \"host:1\"",
+        "f.yaml:2: listen.advertised_host: must be a host name or address without a port, or a template such as broker-{node_id}.kafka.example.com, found \"host:1\"",
+    ),
+    (
+        "listen:\n  advertised_host: b-{node}.x",
+        "f.yaml:2: listen.advertised_host: must be a host name or address without a port, or a template such as broker-{node_id}.kafka.example.com, found \"b-{node}.x\"",
+    ),
+    (
+        "listen:\n  routing: server_name\n  advertised_host: kafka.example.com",
+        "f.yaml:3: listen.advertised_host: kafka.example.com is the same for every broker: routing by server name needs {node_id} in it",
+    ),
+    (
+        "listen:\n  routing: server_name\n  advertised_host: b-{node_id}.x\n  broker_ports: 9100-9199",
+        "f.yaml:4: listen.broker_ports: has no meaning where brokers are told apart by server name",
+    ),
+    (
+        "listen:\n  advertised_port: 0",
+        "f.yaml:2: listen.advertised_port: must be a whole number from 1 to 65535, found 0",
+    ),
+    (
+        "listen:\n  proxy_protocol: v1",
+        "f.yaml:2: listen.proxy_protocol: must be one of off, required, found \"v1\"",
+    ),
+    (
+        "listen:\n  max_connections: 0",
+        "f.yaml:2: listen.max_connections: must be a whole number from 1 to 1000000, found 0",
     ),
     (
         "listen:\n  client_auth: sasl",
@@ -403,7 +430,7 @@ fn the_environment_wins_over_the_file() {
     let file = format!("{MINIMAL}limits: {{max_in_flight: 7}}\nadmin: {{listen: '127.0.0.1:1'}}\n");
     let config = Config::parse(&file, "f.yaml", variables(&environment)).unwrap();
     assert_eq!(config.listen.bootstrap.to_string(), "[::1]:19092");
-    assert_eq!(config.listen.advertised_host, "::1");
+    assert_eq!(config.listen.advertised_host.to_string(), "::1");
     assert_eq!(config.upstream.bootstrap.len(), 2);
     assert_eq!(config.cache.negative_ttl, Duration::from_secs(1));
     assert_eq!(config.rules[0].mode, Mode::Off);

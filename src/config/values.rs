@@ -13,8 +13,9 @@ use url::Url;
 use super::{node::Value, section::wanted};
 use crate::{
     limits::{KIB, MIB},
-    proxy::settings::BrokerAddress,
+    proxy::{advertised_host::AdvertisedHost, settings::BrokerAddress},
     text::{shown, shown_reference},
+    wire::NodeId,
 };
 
 const GIB: usize = 1024 * MIB;
@@ -171,19 +172,25 @@ fn parse_broker_address(text: &str) -> Option<BrokerAddress> {
     Some(BrokerAddress { host, port })
 }
 
-/// A host that clients can be told: a name or an IP address.
-pub(super) fn host(value: &Value) -> Result<String, String> {
-    let Value::Text(text) = value else { return Err(wanted("a host name or address", value)) };
+/// A host that clients can be told: a name, an IP address, or a template of names.
+pub(super) fn advertised_host(value: &Value) -> Result<AdvertisedHost, String> {
+    const WHAT: &str = "a host name or address without a port, or a template such as broker-{node_id}.kafka.example.com";
+    let Value::Text(text) = value else { return Err(wanted(WHAT, value)) };
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    match bare.parse::<IpAddr>() {
+    let plain = match bare.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => {
-            Err(format!("clients cannot be told {address}, which is no single host"))
+            return Err(format!("clients cannot be told {address}, which is no single host"));
         }
-        Ok(address) => Ok(address.to_string()),
-        Err(_) => host_name(text)
-            .map(str::to_owned)
-            .ok_or_else(|| wanted("a host name or address without a port", value)),
-    }
+        Ok(address) => address.to_string(),
+        Err(_) => text.clone(),
+    };
+    let host = AdvertisedHost::parse(&plain);
+    // The longest node id must fit too.
+    let legal = |host: &AdvertisedHost| {
+        let longest = host.of(NodeId(i32::MAX));
+        plain.parse::<IpAddr>().is_ok() || host_name(&longest).is_some()
+    };
+    host.filter(legal).ok_or_else(|| wanted(WHAT, value))
 }
 
 fn host_name(text: &str) -> Option<&str> {

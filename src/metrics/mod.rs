@@ -105,6 +105,43 @@ impl ReloadOutcome {
     }
 }
 
+/// Why a client connection was closed before its first Kafka request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionRefusal {
+    /// It took too long.
+    HandshakeTimeout,
+    /// As many connections as there may be were open.
+    MaxConnections,
+    /// As many connections as one address may have were open from its address.
+    MaxConnectionsPerAddress,
+    /// It did not begin with the PROXY protocol header that is required.
+    ProxyProtocol,
+    /// Its TLS handshake failed.
+    Tls,
+}
+
+impl ConnectionRefusal {
+    const ALL: [Self; 5] = [
+        Self::HandshakeTimeout,
+        Self::MaxConnections,
+        Self::MaxConnectionsPerAddress,
+        Self::ProxyProtocol,
+        Self::Tls,
+    ];
+
+    /// The `cause` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::MaxConnections => "max_connections",
+            Self::MaxConnectionsPerAddress => "max_connections_per_address",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::Tls => "tls",
+        }
+    }
+}
+
 /// The `outcome` labels of registry requests.
 pub const REGISTRY_OUTCOMES: [&str; 6] =
     ["found", "invalid", "not_allowed", "not_found", "not_modified", "unavailable"];
@@ -117,6 +154,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     connections: IntGauge,
     connections_total: IntCounter,
+    connections_refused: [IntCounter; ConnectionRefusal::ALL.len()],
     bytes: [IntCounter; 2],
     upstream_errors: [IntCounter; 5],
     config_reloads: [IntCounter; 2],
@@ -150,6 +188,12 @@ impl Metrics {
             requests: families.counters("requests_total", "Requests of clients, by api.", "api"),
             connections: families.gauge("connections", "Client connections that are open."),
             connections_total: families.counter("connections_total", "Client connections so far."),
+            connections_refused: families.closed(
+                "connections_refused_total",
+                "Client connections that were closed before their first Kafka request.",
+                "cause",
+                ConnectionRefusal::ALL.map(ConnectionRefusal::label),
+            ),
             bytes,
             upstream_errors,
             config_reloads,
@@ -203,6 +247,14 @@ impl Metrics {
     /// Takes a client connection from those that are open.
     pub fn connection_closed(&self) {
         self.connections.dec();
+    }
+
+    /// Counts a client connection that was closed before its first Kafka request.
+    pub fn connection_refused(&self, cause: ConnectionRefusal) {
+        count(
+            &self.connections_refused,
+            ConnectionRefusal::ALL.iter().position(|one| *one == cause),
+        );
     }
 
     /// Client connections that are open.

@@ -85,6 +85,7 @@ fn every_family_is_there_from_the_start() {
         ("bytes_total", "counter"),
         ("config_reloads_total", "counter"),
         ("connections", "gauge"),
+        ("connections_refused_total", "counter"),
         ("connections_total", "counter"),
         ("memory_budget_bytes", "gauge"),
         ("memory_budget_evictions_total", "counter"),

@@ -1,13 +1,21 @@
-//! Which local port stands for which broker. A node keeps its port for life; where it listens may change.
+//! Which local port, or which server name, stands for which broker. A node keeps its place for life; where it listens
+//! may change.
 //!
 //! Reading takes no lock: every connection and every rewritten answer asks here.
+
+mod port_runs;
+mod server_names;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
-use super::settings::{BrokerAddress, ListenSettings, PortRange};
-use crate::wire::NodeId;
+use self::{port_runs::PortRun, server_names::ServerNames};
+use super::{
+    advertised_host::AdvertisedHost,
+    settings::{BrokerAddress, ListenSettings, Routing},
+};
+use crate::wire::{Endpoint, NodeId};
 
 /// Nodes outside the map that are remembered by name.
 pub const MAX_OUTSIDE_NODES: usize = 100;
@@ -16,101 +24,126 @@ pub const MAX_OUTSIDE_NODES: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocalPort(pub u16);
 
-/// Node ids, local ports, and where the nodes listen.
+/// Node ids, what clients are told of them, and where they listen.
 #[derive(Debug)]
 pub struct AddressMap {
-    advertised_host: Arc<str>,
-    runs: Vec<Run>,
+    host: AdvertisedHost,
+    routes: Routes,
     outside: Mutex<Vec<NodeId>>,
 }
 
-/// One [`PortRange`], and where its nodes listen, one place for each port.
 #[derive(Debug)]
-struct Run {
-    range: PortRange,
-    addresses: Vec<ArcSwapOption<BrokerAddress>>,
+enum Routes {
+    Ports(Vec<PortRun>),
+    ServerNames(ServerNames),
 }
 
-impl Run {
-    /// Ports or nodes beyond the last that there can be do not exist.
-    fn new(range: PortRange) -> Self {
-        let ports = (range.first_port..=u16::MAX).take(usize::from(range.count));
-        let addresses = ports.map(|_| ArcSwapOption::empty()).collect();
-        Self { range, addresses }
+/// What clients are told of a node, and where it listens as far as that is known.
+#[derive(Debug)]
+struct Place {
+    host: Arc<str>,
+    port: u16,
+    address: ArcSwapOption<BrokerAddress>,
+}
+
+impl Place {
+    fn take_note(&self, at: &BrokerAddress) -> Endpoint {
+        if self.address.load().as_deref() != Some(at) {
+            self.address.store(Some(Arc::new(at.clone())));
+        }
+        self.endpoint()
     }
 
-    fn port(&self, index: usize) -> Option<LocalPort> {
-        let offset = u16::try_from(index).ok().filter(|_| index < self.addresses.len())?;
-        self.range.first_port.checked_add(offset).map(LocalPort)
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { host: Arc::clone(&self.host), port: self.port }
     }
 
-    fn node(&self, index: usize) -> Option<NodeId> {
-        let offset = i32::try_from(index).ok().filter(|_| index < self.addresses.len())?;
-        let node = self.range.first_node.0.checked_add(offset)?;
-        (node >= 0).then_some(NodeId(node))
+    fn known(&self, node: NodeId) -> Option<KnownNode> {
+        let address = self.address.load().as_deref()?.clone();
+        Some(KnownNode { node, advertised: self.endpoint(), address })
     }
+}
 
-    fn index_of_node(&self, node: NodeId) -> Option<usize> {
-        let offset = i64::from(node.0).checked_sub(i64::from(self.range.first_node.0))?;
-        usize::try_from(offset).ok().filter(|index| *index < self.addresses.len())
-    }
-
-    fn index_of_port(&self, port: LocalPort) -> Option<usize> {
-        let offset = usize::from(port.0.checked_sub(self.range.first_port)?);
-        (offset < self.addresses.len()).then_some(offset)
-    }
+/// A node that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownNode {
+    /// Its id.
+    pub node: NodeId,
+    /// What clients are told.
+    pub advertised: Endpoint,
+    /// Where it listens.
+    pub address: BrokerAddress,
 }
 
 impl AddressMap {
-    /// A map of `listen.broker_ports` that knows no address yet.
+    /// The map that `listen` describes. It knows no address yet.
     #[must_use]
     pub fn new(listen: &ListenSettings) -> Self {
-        Self {
-            advertised_host: Arc::from(listen.advertised_host.as_str()),
-            runs: listen.broker_ports.iter().copied().map(Run::new).collect(),
-            outside: Mutex::new(Vec::new()),
-        }
+        let ListenSettings { advertised_host: host, advertised_port: port, .. } = listen;
+        let routes = match listen.routing {
+            Routing::Ports => {
+                let run = |range: &_| PortRun::new(*range, host, *port);
+                Routes::Ports(listen.broker_ports.iter().map(run).collect())
+            }
+            Routing::ServerName => {
+                Routes::ServerNames(ServerNames::new(port.unwrap_or(listen.bootstrap.port())))
+            }
+        };
+        Self { host: host.clone(), routes, outside: Mutex::new(Vec::new()) }
     }
 
-    /// The host that clients are told.
-    #[must_use]
-    pub fn advertised_host(&self) -> Arc<str> {
-        Arc::clone(&self.advertised_host)
-    }
-
-    /// Takes note that `node` listens at `at`, and says which port clients are told for it. `None`: the node is outside
-    /// the map.
-    pub fn advertise(&self, node: NodeId, at: &BrokerAddress) -> Option<LocalPort> {
-        let (run, index) = self.find(node)?;
-        let slot = run.addresses.get(index)?;
-        if slot.load().as_deref() != Some(at) {
-            slot.store(Some(Arc::new(at.clone())));
+    /// Takes note that `node` listens at `at`, and says what clients are told of it. `None`: the node is outside the map.
+    pub fn advertise(&self, node: NodeId, at: &BrokerAddress) -> Option<Endpoint> {
+        match &self.routes {
+            Routes::Ports(runs) => {
+                let (run, index) = find(runs, node)?;
+                Some(run.place(index)?.take_note(at))
+            }
+            Routes::ServerNames(names) => Some(names.place_or_add(node, &self.host)?.take_note(at)),
         }
-        run.port(index)
     }
 
     /// The broker behind a local port; `None` while nobody has told where it listens.
     #[must_use]
     pub fn broker(&self, port: LocalPort) -> Option<BrokerAddress> {
-        self.address(self.node(port)?)
+        let (run, index) = find(self.runs(), self.node(port)?)?;
+        run.place(index)?.address.load().as_deref().cloned()
+    }
+
+    /// The broker that a TLS client asks for by `server_name`; `None` where that is no node's name, or while nobody has told
+    /// where the node listens.
+    #[must_use]
+    pub fn broker_named(&self, server_name: &str) -> Option<BrokerAddress> {
+        match &self.routes {
+            Routes::Ports(_) => None,
+            Routes::ServerNames(names) => names.broker(self.host.node(server_name)?),
+        }
     }
 
     /// The node that a local port stands for.
     #[must_use]
     pub fn node(&self, port: LocalPort) -> Option<NodeId> {
-        self.runs.iter().find_map(|run| run.node(run.index_of_port(port)?))
+        self.runs().iter().find_map(|run| run.node(run.index_of_port(port)?))
     }
 
-    /// All local ports, in the order of the configuration.
+    /// All local ports that stand for one broker, in the order of the configuration.
     pub fn ports(&self) -> impl Iterator<Item = LocalPort> + '_ {
-        self.runs.iter().flat_map(|run| (0..run.addresses.len()).filter_map(|at| run.port(at)))
+        self.runs().iter().flat_map(|run| (0..run.len()).filter_map(|at| run.port(at)))
     }
 
-    /// All nodes of the map, their ports, and where they listen as far as that is known.
+    /// All nodes that were seen and are in the map.
     #[must_use]
-    pub fn known(&self) -> Vec<(NodeId, LocalPort, Option<BrokerAddress>)> {
-        let known = |port| self.node(port).map(|node| (node, port, self.address(node)));
-        self.ports().filter_map(known).collect()
+    pub fn known(&self) -> Vec<KnownNode> {
+        match &self.routes {
+            Routes::Ports(runs) => {
+                let known = |run: &PortRun, at| run.place(at)?.known(run.node(at)?);
+                let of = |run| (0..PortRun::len(run)).filter_map(move |at| known(run, at));
+                runs.iter().flat_map(of).collect()
+            }
+            Routes::ServerNames(names) => {
+                names.known().iter().filter_map(|(node, place)| place.known(*node)).collect()
+            }
+        }
     }
 
     /// Remembers that `node` was seen and is outside the map. True if that is news: it is the time to say so. False
@@ -142,22 +175,24 @@ impl AddressMap {
         format!("{{nodes: {node}-{node}, ports: {port}-{port}}}", node = node.0)
     }
 
-    fn address(&self, node: NodeId) -> Option<BrokerAddress> {
-        let (run, index) = self.find(node)?;
-        run.addresses.get(index)?.load().as_deref().cloned()
+    fn runs(&self) -> &[PortRun] {
+        match &self.routes {
+            Routes::Ports(runs) => runs,
+            Routes::ServerNames(_) => &[],
+        }
     }
+}
 
-    /// The first place of `node`.
-    fn find(&self, node: NodeId) -> Option<(&Run, usize)> {
-        let node = (node.0 >= 0).then_some(node)?;
-        self.runs.iter().find_map(|run| Some((run, run.index_of_node(node)?)))
-    }
+/// The first place of `node`.
+fn find(runs: &[PortRun], node: NodeId) -> Option<(&PortRun, usize)> {
+    let node = (node.0 >= 0).then_some(node)?;
+    runs.iter().find_map(|run| Some((run, run.index_of_node(node)?)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::settings::ClientAuth;
+    use crate::proxy::settings::{PortRange, test_listen};
     use proptest::prelude::*;
 
     fn range(first_node: i32, first_port: u16, count: u16) -> PortRange {
@@ -165,12 +200,11 @@ mod tests {
     }
 
     fn map(ranges: &[PortRange]) -> AddressMap {
-        AddressMap::new(&ListenSettings {
-            bootstrap: "127.0.0.1:9092".parse().unwrap(),
-            broker_ports: ranges.to_vec(),
-            advertised_host: "localhost".to_owned(),
-            client_auth: ClientAuth::None,
-        })
+        AddressMap::new(&ListenSettings { broker_ports: ranges.to_vec(), ..test_listen() })
+    }
+
+    fn told(port: u16) -> Option<Endpoint> {
+        Some(Endpoint { host: "localhost".into(), port })
     }
 
     fn at(host: &str) -> BrokerAddress {
@@ -185,13 +219,14 @@ mod tests {
             assert_eq!(map.node(port), Some(node));
             assert_eq!(map.broker(port), None);
             for host in ["old", "old", "new"] {
-                assert_eq!(map.advertise(node, &at(host)), Some(port));
+                assert_eq!(map.advertise(node, &at(host)), told(port.0));
                 assert_eq!(map.broker(port), Some(at(host)));
             }
         }
-        assert_eq!(map.known().len(), 110);
-        assert_eq!(map.known()[0], (NodeId(0), LocalPort(9100), Some(at("new"))));
-        assert_eq!(map.known()[1], (NodeId(1), LocalPort(9101), None));
+        let known: Vec<_> = map.known().iter().map(|known| known.node.0).collect();
+        assert_eq!(known, [0, 99, 1001, 1010]);
+        assert_eq!(map.known()[0].address, at("new"));
+        assert_eq!(map.ports().count(), 110);
     }
 
     #[test]
@@ -232,14 +267,15 @@ mod tests {
         ) {
             let map = map(&[range(first_node, first_port, count)]);
             for node in [node, first_node, first_node.wrapping_add(edge)] {
-                if let Some(port) = map.advertise(NodeId(node), &at("host")) {
+                if let Some(endpoint) = map.advertise(NodeId(node), &at("host")) {
+                    let port = LocalPort(endpoint.port);
                     prop_assert!(node >= 0);
                     prop_assert_eq!(map.node(port), Some(NodeId(node)));
                     prop_assert_eq!(map.broker(port), Some(at("host")));
                 }
             }
             if let Some(node) = map.node(LocalPort(port)) {
-                prop_assert_eq!(map.advertise(node, &at("host")), Some(LocalPort(port)));
+                prop_assert_eq!(map.advertise(node, &at("host")), told(port));
             }
             prop_assert!(map.ports().count() <= usize::from(count));
             prop_assert!(map.ports().all(|port| port.0 >= first_port));
@@ -249,7 +285,53 @@ mod tests {
     #[test]
     fn overlapping_ranges_answer_with_the_first() {
         let map = map(&[range(0, 9100, 10), range(5, 9200, 10)]);
-        assert_eq!(map.advertise(NodeId(5), &at("host")), Some(LocalPort(9105)));
+        assert_eq!(map.advertise(NodeId(5), &at("host")), told(9105));
         assert_eq!(map.broker(LocalPort(9200)), Some(at("host")));
+    }
+
+    #[test]
+    fn host_and_port_may_be_templates_of_what_stands_before_the_proxy() {
+        let map = AddressMap::new(&ListenSettings {
+            advertised_host: AdvertisedHost::parse("b{node_id}.example.com").unwrap(),
+            advertised_port: Some(443),
+            broker_ports: vec![range(5, 9200, 2)],
+            ..test_listen()
+        });
+        let told = map.advertise(NodeId(6), &at("kafka-6")).unwrap();
+        assert_eq!((&*told.host, told.port), ("b6.example.com", 443));
+        assert_eq!(map.broker(LocalPort(9201)), Some(at("kafka-6")));
+        assert_eq!(map.broker_named("b6.example.com"), None, "ports tell nodes apart here");
+    }
+
+    fn named() -> AddressMap {
+        AddressMap::new(&ListenSettings {
+            advertised_host: AdvertisedHost::parse("b{node_id}.example.com").unwrap(),
+            routing: Routing::ServerName,
+            ..test_listen()
+        })
+    }
+
+    #[test]
+    fn nodes_of_any_size_share_one_port_by_their_names() {
+        let map = named();
+        for node in [0, 1_001, i32::MAX] {
+            let name = format!("b{node}.example.com");
+            assert_eq!(map.broker_named(&name), None);
+            for host in ["old", "new"] {
+                let told = map.advertise(NodeId(node), &at(host)).unwrap();
+                assert_eq!((&*told.host, told.port), (name.as_str(), 9092));
+                assert_eq!(map.broker_named(&name), Some(at(host)));
+            }
+        }
+        assert_eq!(map.advertise(NodeId(-1), &at("host")), None);
+        assert_eq!(map.broker_named("kafka.example.com"), None);
+        assert_eq!((map.ports().count(), map.known().len()), (0, 3));
+    }
+
+    #[test]
+    fn a_broker_that_makes_nodes_up_fills_a_bounded_table() {
+        let map = named();
+        let told = (0..3_000).filter(|node| map.advertise(NodeId(*node), &at("h")).is_some());
+        assert_eq!(told.count(), server_names::MAX_NAMED_NODES);
     }
 }

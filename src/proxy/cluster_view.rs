@@ -27,11 +27,11 @@ impl Cluster for ClusterView {
             tracing::debug!(node = node.0, %host, port, "left out a node without a usable address");
             return None;
         };
-        let Some(port) = self.addresses.advertise(node, &at) else {
+        let told = self.addresses.advertise(node, &at);
+        if told.is_none() {
             self.warn_once(node);
-            return None;
-        };
-        Some(Endpoint { host: self.addresses.advertised_host(), port: port.0 })
+        }
+        told
     }
 
     fn learn_topic(&self, id: TopicId, name: &str) {
@@ -62,20 +62,11 @@ fn address(host: &str, port: i32) -> Option<BrokerAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::{
-        address_map::LocalPort,
-        settings::{ClientAuth, ListenSettings, PortRange},
-    };
+    use crate::proxy::{address_map::LocalPort, settings::test_listen};
 
     fn view() -> ClusterView {
-        let listen = ListenSettings {
-            bootstrap: "127.0.0.1:9092".parse().unwrap(),
-            broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 10 }],
-            advertised_host: "localhost".to_owned(),
-            client_auth: ClientAuth::None,
-        };
         ClusterView {
-            addresses: Arc::new(AddressMap::new(&listen)),
+            addresses: Arc::new(AddressMap::new(&test_listen())),
             topics: Arc::new(TopicIds::default()),
         }
     }

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::{
     address_map::LocalPort,
+    admission::Admission,
     connection::{self, Ended},
     entrance::{Entered, Entrance},
     gateway::Gateway,
@@ -32,6 +33,8 @@ pub enum Leads {
     Bootstrap,
     /// To the broker that the port stands for; to a bootstrap broker while it is not known.
     Port(LocalPort),
+    /// To the broker whose name the client asks for; to a bootstrap broker where that is no broker's, or is not known yet.
+    ServerName,
 }
 
 /// Why a listener could not be bound.
@@ -95,6 +98,8 @@ pub struct Listener<A> {
 /// What all listeners share.
 #[derive(Debug)]
 pub struct House<D> {
+    /// How many clients get in.
+    pub admission: Arc<Admission>,
     /// How clients get in.
     pub entrance: Entrance,
     /// How brokers are reached.
@@ -152,14 +157,23 @@ async fn welcome<S, D>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { entrance, upstream, gateway } = &*house;
+    let House { admission, entrance, upstream, gateway } = &*house;
     let _counted = Counted::new(gateway);
-    let entered = match entrance.enter(client, address).await {
-        Ok(entered) => entered,
-        Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
+    let entered = match admission.admit() {
+        Ok(mut admitted) => {
+            entrance.enter(client, address, &mut admitted).await.map(|entered| (entered, admitted))
+        }
+        Err(error) => Err(error.into()),
     };
-    let Entered { io, address, .. } = entered;
-    let broker = match connect(leads, gateway, upstream).await {
+    let (entered, _admitted) = match entered {
+        Ok(entered) => entered,
+        Err(error) => {
+            gateway.metrics.connection_refused(error.refusal());
+            return warn!(peer = %address, %error, "closing: not let in");
+        }
+    };
+    let Entered { io, address, server_name, .. } = entered;
+    let broker = match connect(leads, server_name.as_deref(), gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
@@ -176,12 +190,15 @@ async fn welcome<S, D>(
 
 async fn connect<D: Dial>(
     leads: Leads,
+    server_name: Option<&str>,
     gateway: &Gateway,
     upstream: &Upstream<D>,
 ) -> Result<Transport<D::Io>, DialError> {
+    let addresses = &gateway.cluster.addresses;
     let known = match leads {
         Leads::Bootstrap => None,
-        Leads::Port(port) => gateway.cluster.addresses.broker(port),
+        Leads::Port(port) => addresses.broker(port),
+        Leads::ServerName => server_name.and_then(|name| addresses.broker_named(name)),
     };
     match known {
         Some(address) => upstream.connect(&address).await,

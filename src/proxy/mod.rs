@@ -1,6 +1,8 @@
 //! Sockets, order, addresses: the only layer that holds connections.
 
 pub mod address_map;
+pub mod admission;
+pub mod advertised_host;
 pub mod budget;
 pub mod cluster_view;
 pub mod connection;
@@ -11,6 +13,7 @@ pub mod listener;
 pub mod peer;
 pub mod probe;
 pub mod produce;
+pub mod proxy_protocol;
 pub mod reader;
 mod report;
 pub mod responses;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use super::advertised_host::AdvertisedHost;
 use crate::wire::NodeId;
 
 /// A broker's address as the configuration or the cluster tells it.
@@ -41,6 +42,24 @@ pub enum ClientAuth {
     None,
 }
 
+/// How a connection finds its broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// Each broker has a local port.
+    Ports,
+    /// All brokers are on the bootstrap port, told apart by the server name that a TLS client asks for.
+    ServerName,
+}
+
+/// Whether a PROXY protocol header (version 2) stands before everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// There is none.
+    Off,
+    /// There must be one.
+    Required,
+}
+
 /// Where clients are awaited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenSettings {
@@ -48,10 +67,37 @@ pub struct ListenSettings {
     pub bootstrap: SocketAddr,
     /// Which local port stands for which node (`listen.broker_ports`); bound on the bootstrap address' IP.
     pub broker_ports: Vec<PortRange>,
+    /// How a connection finds its broker (`listen.routing`).
+    pub routing: Routing,
     /// The host that clients are told (`listen.advertised_host`).
-    pub advertised_host: String,
+    pub advertised_host: AdvertisedHost,
+    /// The port that clients are told for every broker; `None`: the local port (`listen.advertised_port`).
+    pub advertised_port: Option<u16>,
+    /// `listen.proxy_protocol`.
+    pub proxy_protocol: ProxyProtocol,
+    /// Connections that may be open at once (`listen.max_connections`).
+    pub max_connections: usize,
+    /// The same for one client address; `None`: no such limit (`listen.max_connections_per_address`).
+    pub max_connections_per_address: Option<usize>,
     /// `listen.client_auth`.
     pub client_auth: ClientAuth,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            bootstrap: SocketAddr::from(([127, 0, 0, 1], 9092)),
+            broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 100 }],
+            routing: Routing::Ports,
+            advertised_host: AdvertisedHost::same_for_all("127.0.0.1"),
+            advertised_port: None,
+            proxy_protocol: ProxyProtocol::Off,
+            // More than an application needs, few enough that idle ones stay within the memory of a small container.
+            max_connections: 10_000,
+            max_connections_per_address: None,
+            client_auth: ClientAuth::None,
+        }
+    }
 }
 
 /// Where brokers are.
@@ -72,4 +118,14 @@ pub struct TimeSettings {
     pub stall_timeout: Duration,
     /// How long a drain waits for what is in flight (`drain.grace`).
     pub drain_grace: Duration,
+}
+
+/// Settings that tests begin with.
+#[cfg(test)]
+pub(super) fn test_listen() -> ListenSettings {
+    ListenSettings {
+        broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 10 }],
+        advertised_host: AdvertisedHost::parse("localhost").unwrap(),
+        ..ListenSettings::default()
+    }
 }

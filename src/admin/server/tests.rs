@@ -16,7 +16,11 @@ struct Fake;
 
 impl StatusSource for Fake {
     fn facts(&self) -> StatusFacts {
-        let broker = BrokerFact { node_id: 1, address: "kafka:9092".into(), local_port: 9101 };
+        let broker = BrokerFact {
+            node_id: 1,
+            address: "kafka:9092".into(),
+            advertised: "proxy:9101".into(),
+        };
         StatusFacts { connections: 3, brokers: vec![broker], ..StatusFacts::default() }
     }
 }
@@ -109,7 +113,7 @@ async fn the_status_is_json_with_the_facts() {
     assert_eq!(body["message"], "waiting for: listeners, broker");
     assert_eq!(body["draining"], false);
     assert_eq!(body["connections"], 3);
-    assert_eq!(body["brokers"][0]["local_port"], 9101);
+    assert_eq!(body["brokers"][0]["advertised"], "proxy:9101");
     assert_eq!(body["memory_budget"]["bytes"], 0);
 }
 
