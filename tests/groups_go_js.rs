@@ -62,7 +62,9 @@ fn consumers_read_keys_nulls_and_repeated_headers_as_they_are_stored() {
     let Some(kafka) = kafka::shared_cluster() else { return };
     let sidecar = Sidecar::start(kafka, "");
     let topic = "odd-records";
-    admin::create_topic(&kafka.bootstrap(), topic, 1, 3);
+    // The time stamps of hand-made batches are older than what brokers keep by default.
+    let forever = [("retention.ms", "-1")];
+    admin::create_topic_with(&kafka.bootstrap(), topic, 1, 3, &forever);
     let odd = [
         ("z".to_owned(), Some(vec![1])),
         ("z".to_owned(), None),
