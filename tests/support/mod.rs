@@ -1,7 +1,7 @@
-//! What the end-to-end tests stand on: a real Apache Kafka, real Java and Python clients, and a raw client that reads
+//! What the end-to-end tests stand on: a real Apache Kafka, real clients of other languages, and a raw client that reads
 //! back what a broker stored, past the proxy.
 //!
-//! A test binary takes what it needs with `mod support;`. Everything that needs Java, Maven or Python returns `None`
+//! A test binary takes what it needs with `mod support;`. Everything that needs Java, Maven, Python, Node or Go returns `None`
 //! (after saying so loudly) where these are missing; see [`require`].
 #![allow(
     dead_code,
@@ -18,12 +18,16 @@ pub mod binary;
 pub mod broker;
 pub mod case;
 pub mod client;
+pub mod foreign;
+pub mod go;
 pub mod guardian;
 pub mod http;
 pub mod java;
 pub mod kafka;
+pub mod library;
 pub mod log_reader;
 pub mod my_schema_server;
+pub mod node;
 pub mod once;
 pub mod process;
 pub mod produce;

@@ -1,4 +1,4 @@
-//! Things that are made once under `target/` and shared by all test binaries: jars, classes, the Python environment.
+//! Things that are made once under `target/` and shared by all test binaries: jars, classes, programs, environments.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -37,4 +37,24 @@ pub fn made_once(
     make(&folder)?;
     fs::write(&stamp, inputs).expect("target/ is writable");
     Ok(folder)
+}
+
+/// Name and text of the files in a folder of the package that end in one of `extensions`, by name.
+pub fn texts_in(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
+    let mut texts: Vec<_> = fs::read_dir(package().join(folder))
+        .unwrap_or_else(|e| panic!("{folder} is checked in: {e}"))
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|its| extensions.iter().any(|it| its == *it)))
+        .map(|path| {
+            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+            (name, fs::read_to_string(&path).expect("sources can be read"))
+        })
+        .collect();
+    texts.sort();
+    texts
+}
+
+/// All of that as the inputs of [`made_once`].
+pub fn joined(texts: &[(String, String)]) -> String {
+    texts.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect()
 }
