@@ -222,6 +222,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 10 }],
         advertised_host: "localhost".to_owned(),
         client_auth: ClientAuth::None,
+        tls: None,
     };
     let gateway = Gateway {
         judge: judge(schemas),
@@ -236,6 +237,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         rejections: RejectionLog::new(),
         limits: WireLimits::default(),
         times: TimeSettings {
+            handshake_timeout: Duration::from_secs(10),
             lookup_deadline: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(30),
             drain_grace: Duration::from_secs(30),

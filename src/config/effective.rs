@@ -3,7 +3,10 @@
 use std::{
     fmt::Write,
     net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
 };
+
+use rustls_pki_types::ServerName;
 
 use super::{
     Config,
@@ -14,6 +17,7 @@ use crate::{
     limits::FrameLimit,
     proxy::settings::{ListenSettings, PortRange},
     schema::{CacheSettings, RegistrySettings},
+    tls::{ClientTlsSettings, ServerTlsSettings},
     validate::policy::RuleSettings,
 };
 
@@ -65,6 +69,7 @@ impl Config {
         Tree::Map(vec![
             ("bootstrap", Tree::List(brokers.collect())),
             ("connect_timeout", span(self.upstream.connect_timeout)),
+            ("tls", self.upstream.tls.as_ref().map_or(Tree::Null, client_tls)),
         ])
     }
 
@@ -86,6 +91,7 @@ impl Config {
             ("max_record_bytes", Tree::Word(show_size(record.max_record_bytes))),
             ("max_schema_bytes", Tree::Word(show_size(self.schema_limits.max_schema_bytes))),
             ("memory_budget", Tree::Word(show_size(self.memory_budget))),
+            ("handshake_timeout", span(self.times.handshake_timeout)),
             ("lookup_deadline", span(self.times.lookup_deadline)),
             ("stall_timeout", span(self.times.stall_timeout)),
         ])
@@ -125,7 +131,30 @@ fn listen(listen: &ListenSettings) -> Tree {
         ("broker_ports", ports),
         ("advertised_host", text(listen.advertised_host.clone())),
         ("client_auth", word(word_for(&CLIENT_AUTHS, listen.client_auth))),
+        ("tls", listen.tls.as_ref().map_or(Tree::Null, server_tls)),
     ])
+}
+
+fn server_tls(tls: &ServerTlsSettings) -> Tree {
+    Tree::Map(vec![
+        ("certificate", path(Some(&tls.identity.certificate))),
+        ("key", path(Some(&tls.identity.key))),
+        ("client_ca", path(tls.client_ca.as_ref())),
+    ])
+}
+
+fn client_tls(tls: &ClientTlsSettings) -> Tree {
+    let identity = tls.identity.as_ref();
+    Tree::Map(vec![
+        ("ca", path(tls.ca.as_ref())),
+        ("server_name", optional(tls.server_name.as_ref().map(ServerName::to_str))),
+        ("certificate", path(identity.map(|files| &files.certificate))),
+        ("key", path(identity.map(|files| &files.key))),
+    ])
+}
+
+fn path(path: Option<&PathBuf>) -> Tree {
+    optional(path.map(|path| path.display()))
 }
 
 fn ports(range: &PortRange) -> String {

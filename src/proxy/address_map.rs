@@ -170,6 +170,7 @@ mod tests {
             broker_ports: ranges.to_vec(),
             advertised_host: "localhost".to_owned(),
             client_auth: ClientAuth::None,
+            tls: None,
         })
     }
 

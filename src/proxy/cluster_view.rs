@@ -73,6 +73,7 @@ mod tests {
             broker_ports: vec![PortRange { first_node: NodeId(0), first_port: 9100, count: 10 }],
             advertised_host: "localhost".to_owned(),
             client_auth: ClientAuth::None,
+            tls: None,
         };
         ClusterView {
             addresses: Arc::new(AddressMap::new(&listen)),

@@ -17,6 +17,7 @@ use super::{
     peer::Peer,
     sequence_guard::Identity,
     transport::Transport,
+    turned_away::TurnedAwayLog,
     upstream::{Dial, DialError, Upstream},
 };
 
@@ -97,6 +98,8 @@ pub struct Listener<A> {
 pub struct House<D> {
     /// How clients get in.
     pub entrance: Entrance,
+    /// What is logged of those who do not.
+    pub turned_away: TurnedAwayLog,
     /// How brokers are reached.
     pub upstream: Arc<Upstream<D>>,
     /// What connections share.
@@ -152,13 +155,16 @@ async fn welcome<S, D>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { entrance, upstream, gateway } = &*house;
+    let House { entrance, turned_away, upstream, gateway } = &*house;
     let _counted = Counted::new(gateway);
-    let entered = match entrance.enter(client, address).await {
-        Ok(entered) => entered,
-        Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
+    let entered = tokio::select! {
+        () = gateway.drained() => return,
+        entered = entrance.enter(client, address) => entered,
     };
-    let Entered { io, address, .. } = entered;
+    let Entered { io, address, subject, .. } = match entered {
+        Ok(entered) => entered,
+        Err(error) => return turned_away.note(&gateway.metrics, address, &error),
+    };
     let broker = match connect(leads, gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
@@ -167,7 +173,11 @@ async fn welcome<S, D>(
             return;
         }
     };
-    let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
+    let identity = match &subject {
+        Some(subject) => Identity::subject(&name, subject),
+        None => Identity::peer(&name, address.ip()),
+    };
+    let peer = Arc::new(Peer::new(address, identity));
     match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
         Err(error) => connection::log_end(gateway, address, &error),

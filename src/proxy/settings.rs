@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::wire::NodeId;
+use crate::{
+    tls::{ClientTlsSettings, ServerTlsSettings},
+    wire::NodeId,
+};
 
 /// A broker's address as the configuration or the cluster tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,6 +42,8 @@ pub struct PortRange {
 pub enum ClientAuth {
     /// Everybody who reaches it: the default on loopback only, elsewhere it must be written down.
     None,
+    /// Who shows a certificate that `listen.tls.client_ca` has signed.
+    Mtls,
 }
 
 /// Where clients are awaited.
@@ -52,6 +57,8 @@ pub struct ListenSettings {
     pub advertised_host: String,
     /// `listen.client_auth`.
     pub client_auth: ClientAuth,
+    /// `listen.tls`; without it clients are awaited in the clear.
+    pub tls: Option<ServerTlsSettings>,
 }
 
 /// Where brokers are.
@@ -59,13 +66,17 @@ pub struct ListenSettings {
 pub struct UpstreamSettings {
     /// Brokers to begin with (`upstream.bootstrap`), tried in order from a rotating start.
     pub bootstrap: Vec<BrokerAddress>,
-    /// Time to connect to one address (`upstream.connect_timeout`).
+    /// Time to connect to one address, TLS included (`upstream.connect_timeout`).
     pub connect_timeout: Duration,
+    /// `upstream.tls`; without it brokers are reached in the clear.
+    pub tls: Option<ClientTlsSettings>,
 }
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeSettings {
+    /// How long a client may take up to its first Kafka byte being awaited (`limits.handshake_timeout`).
+    pub handshake_timeout: Duration,
     /// How long a Produce waits for schemas, from its arrival (`limits.lookup_deadline`).
     pub lookup_deadline: Duration,
     /// How long unfinished work may hold memory without progress while others wait for it (`limits.stall_timeout`).
