@@ -33,11 +33,13 @@ use crate::{
         sequence_guard::SequenceGuard,
         settings::Routing,
         topic_ids::TopicIds,
+        turned_away::TurnedAwayLog,
         upstream::{TcpDial, Upstream},
     },
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
     status::{self, CacheMetrics, Status},
+    tls::{TlsClient, TlsFileError, TlsServer},
     validate::{judge::Judge, policy::Policy},
     wire::api,
 };
@@ -65,6 +67,9 @@ pub enum AppError {
     /// The HTTP client for schemas cannot be made.
     #[error(transparent)]
     Schemas(#[from] HttpSourceError),
+    /// A file of `listen.tls` or `upstream.tls` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// The system refuses something at start.
     #[error("cannot {what}")]
     System {
@@ -96,7 +101,9 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let (drain, draining) = watch::channel(false);
         let metrics = Metrics::new(config.metrics.max_topics);
-        let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial));
+        let tls = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
+        let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, tls));
+        let tls = config.listen.tls.clone().map(TlsServer::new).transpose()?;
         let gateway = Arc::new(gateway(&config, metrics, draining)?);
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
@@ -110,9 +117,16 @@ impl App {
         };
         readiness.drop_latch(Latch::Listeners);
         let mut tasks = JoinSet::new();
+        if let Some(tls) = &tls {
+            tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
+        }
+        if let Some(tls) = upstream.tls() {
+            tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
+        }
         let house = Arc::new(House {
             admission: Admission::new(&config.listen),
-            entrance: Entrance::new(&config.listen),
+            entrance: Entrance::new(&config.listen, tls, gateway.times.handshake_timeout),
+            turned_away: TurnedAwayLog::default(),
             upstream: Arc::clone(&upstream),
             gateway: Arc::clone(&gateway),
         });

@@ -6,10 +6,10 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::{reason::Reason, text::shown, validate::policy::Mode};
+use crate::{log_rate::LogRate, reason::Reason, text::shown, validate::policy::Mode};
 
 /// A batch that was refused, or would have been.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ pub struct RejectionLog {
     topics: Mutex<Topics>,
 }
 
-type Topics = HashMap<Box<str>, BTreeMap<Reason, Bucket>>;
+type Topics = HashMap<Box<str>, BTreeMap<Reason, LogRate>>;
 
 impl fmt::Debug for RejectionLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,54 +61,6 @@ impl fmt::Debug for RejectionLog {
 impl Default for RejectionLog {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Lines that may be written at once, refilled over time.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    lines: u32,
-    refilled: Instant,
-    suppressed: u64,
-}
-
-impl Bucket {
-    const fn new(now: Instant) -> Self {
-        Self { lines: BURST, refilled: now, suppressed: 0 }
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let mut due = now.saturating_duration_since(self.refilled);
-        while due >= INTERVAL && self.lines < BURST {
-            due -= INTERVAL;
-            self.refilled += INTERVAL;
-            self.lines += 1;
-        }
-        if self.lines >= BURST {
-            self.refilled = now;
-        }
-    }
-
-    /// Takes a line, and with it the count of those that were not written since the last one.
-    fn take(&mut self, now: Instant) -> Option<u64> {
-        self.refill(now);
-        self.lines = self.lines.checked_sub(1)?;
-        Some(std::mem::take(&mut self.suppressed))
-    }
-
-    /// Like [`Bucket::take`], and counts what is not written.
-    fn take_or_count(&mut self, now: Instant) -> Option<u64> {
-        let taken = self.take(now);
-        if taken.is_none() {
-            self.suppressed = self.suppressed.saturating_add(1);
-        }
-        taken
-    }
-
-    /// Whether forgetting it changes nothing.
-    fn is_idle(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        self.lines == BURST && self.suppressed == 0
     }
 }
 
@@ -143,7 +95,7 @@ impl RejectionLog {
         self.report(|bucket| Some(std::mem::take(&mut bucket.suppressed)));
     }
 
-    fn report(&self, mut take: impl FnMut(&mut Bucket) -> Option<u64>) {
+    fn report(&self, mut take: impl FnMut(&mut LogRate) -> Option<u64>) {
         let mut found = Vec::new();
         {
             let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +118,7 @@ impl RejectionLog {
         let now = (self.clock)();
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reasons) = topics.get_mut(topic) {
-            return reasons.entry(reason).or_insert_with(|| Bucket::new(now)).take_or_count(now);
+            return reasons.entry(reason).or_insert_with(|| LogRate::new(now)).take_or_count(now);
         }
         if topics.len() >= MAX_TOPICS {
             topics.retain(|_, reasons| reasons.values_mut().any(|bucket| !bucket.is_idle(now)));
@@ -175,7 +127,7 @@ impl RejectionLog {
         let fits = topics.len() < MAX_TOPICS && topic.len() <= MAX_TOPIC_BYTES;
         let name = if fits { topic } else { SHARED };
         let reasons = topics.entry(name.into()).or_default();
-        reasons.entry(reason).or_insert_with(|| Bucket::new(now)).take_or_count(now)
+        reasons.entry(reason).or_insert_with(|| LogRate::new(now)).take_or_count(now)
     }
 }
 
@@ -208,10 +160,6 @@ fn cut(message: &str) -> String {
     message.chars().take(MAX_MESSAGE_CHARS).map(clean).collect()
 }
 
-/// Warnings that a topic may write for one reason at once.
-const BURST: u32 = 5;
-/// After that, one in this time.
-const INTERVAL: Duration = Duration::from_secs(10);
 /// Topics that are told apart; each has at most one entry for each reason.
 const MAX_TOPICS: usize = 1_000;
 /// Longest name of a topic.
@@ -223,7 +171,7 @@ const MAX_MESSAGE_CHARS: usize = 2_048;
 
 #[cfg(test)]
 mod tests {
-    use std::{io, sync::Arc};
+    use std::{io, sync::Arc, time::Duration};
 
     use tracing_subscriber::layer::SubscriberExt;
 

@@ -47,7 +47,7 @@ impl World {
     }
 
     fn refused(&self, cause: &str) -> f64 {
-        self.proxy.metric(&format!("schemaward_connections_refused_total{{cause=\"{cause}\"}}"))
+        self.proxy.metric(&format!("schemaward_clients_turned_away_total{{cause=\"{cause}\"}}"))
     }
 }
 

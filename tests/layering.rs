@@ -11,16 +11,18 @@ use std::{
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("health", &[]),
+    ("log_rate", &[]),
     ("cursor", &["limits"]),
     ("text", &["limits"]),
     ("wire", &["limits", "cursor", "text"]),
     ("reason", &["wire"]),
     ("metrics", &["reason"]),
+    ("tls", &["text", "metrics"]),
     ("record", &["limits", "cursor"]),
     ("avro", &["limits", "cursor", "text"]),
     ("schema", &["limits", "avro", "text", "metrics"]),
     ("validate", &["limits", "text", "reason", "wire", "record", "schema", "avro"]),
-    ("rejection_log", &["reason", "text", "validate"]),
+    ("rejection_log", &["log_rate", "reason", "text", "validate"]),
     ("proxy", PROXY),
     ("admin", &["health", "metrics", "text"]),
     ("logging", &[]),
@@ -36,7 +38,9 @@ const PROXY: &[&str] = &[
     "text",
     "reason",
     "metrics",
+    "tls",
     "health",
+    "log_rate",
     "rejection_log",
     "record",
     "wire",
@@ -44,8 +48,9 @@ const PROXY: &[&str] = &[
     "validate",
 ];
 
-const CONFIG: &[&str] =
-    &["limits", "text", "wire", "schema", "validate", "proxy", "admin", "logging", "metrics"];
+const CONFIG: &[&str] = &[
+    "limits", "text", "tls", "wire", "schema", "validate", "proxy", "admin", "logging", "metrics",
+];
 
 const EVERYTHING_BELOW: &[&str] = &[
     "limits",
@@ -55,6 +60,7 @@ const EVERYTHING_BELOW: &[&str] = &[
     "wire",
     "reason",
     "metrics",
+    "tls",
     "record",
     "avro",
     "schema",

@@ -230,6 +230,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         rejections: RejectionLog::new(),
         limits: WireLimits::default(),
         times: TimeSettings {
+            handshake_timeout: Duration::from_secs(10),
             lookup_deadline: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(30),
             drain_grace: Duration::from_secs(30),

@@ -22,6 +22,9 @@ impl Check {
     pub(super) fn execute(self) -> Exit {
         match Config::load(&self.config, process_environment()) {
             Ok(config) => {
+                for remark in config.remarks() {
+                    eprintln!("warning: {remark}");
+                }
                 // The first line is a comment, so that the whole output is a configuration file.
                 let shown = format!("# ok\n{}", config.effective().to_yaml());
                 match io::stdout().write_all(shown.as_bytes()) {

@@ -112,7 +112,7 @@ pub(super) fn client_auth(
     listen: &Section<'_>,
     bootstrap: &Located<SocketAddr>,
     given: Given<ClientAuth>,
-) -> Option<ClientAuth> {
+) -> Option<Located<ClientAuth>> {
     let address = bootstrap.value;
     match given {
         Given::Absent if !address.ip().is_loopback() => {
@@ -122,8 +122,33 @@ pub(super) fn client_auth(
             listen.fail(&bootstrap.origin, "client_auth", message);
             None
         }
-        Given::Absent => Some(ClientAuth::None),
-        given => given.value(),
+        Given::Absent => {
+            Some(Located { origin: bootstrap.origin.clone(), value: ClientAuth::None })
+        }
+        given => given.located(),
+    }
+}
+
+/// Who lets in by certificates has to ask for them.
+pub(super) fn certificates_can_be_asked_for(
+    listen: &Section<'_>,
+    client_auth: Option<Located<ClientAuth>>,
+    asks: bool,
+) -> Option<ClientAuth> {
+    let client_auth = client_auth?;
+    if client_auth.value == ClientAuth::Mtls && !asks {
+        let message = "mtls needs listen.tls.client_ca, which signs the certificates of clients";
+        listen.fail(&client_auth.origin, "client_auth", message);
+        return None;
+    }
+    Some(client_auth.value)
+}
+
+/// Credentials of our own serve whoever gets in, so not everybody may get in.
+pub(super) fn own_credentials(upstream: &Section<'_>, origin: &Origin, key: &str, bound: &Bound) {
+    if bound.open_to_strangers {
+        let message = "would lend our rights to every caller: the listener is neither on loopback nor asks for certificates (listen.tls.client_ca)";
+        upstream.fail(origin, key, message);
     }
 }
 

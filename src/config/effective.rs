@@ -3,7 +3,10 @@
 use std::{
     fmt::Write,
     net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
 };
+
+use rustls_pki_types::ServerName;
 
 use super::{
     Config,
@@ -17,6 +20,7 @@ use crate::{
     limits::FrameLimit,
     proxy::settings::{ListenSettings, PortRange},
     schema::{CacheSettings, RegistrySettings},
+    tls::{ClientTlsSettings, ServerTlsSettings},
     validate::policy::RuleSettings,
 };
 
@@ -68,6 +72,7 @@ impl Config {
         Tree::Map(vec![
             ("bootstrap", Tree::List(brokers.collect())),
             ("connect_timeout", span(self.upstream.connect_timeout)),
+            ("tls", self.upstream.tls.as_ref().map_or(Tree::Null, client_tls)),
         ])
     }
 
@@ -89,6 +94,7 @@ impl Config {
             ("max_record_bytes", Tree::Word(show_size(record.max_record_bytes))),
             ("max_schema_bytes", Tree::Word(show_size(self.schema_limits.max_schema_bytes))),
             ("memory_budget", Tree::Word(show_size(self.memory_budget))),
+            ("handshake_timeout", span(self.times.handshake_timeout)),
             ("lookup_deadline", span(self.times.lookup_deadline)),
             ("stall_timeout", span(self.times.stall_timeout)),
         ])
@@ -131,10 +137,33 @@ fn listen(listen: &ListenSettings) -> Tree {
         ("advertised_host", text(listen.advertised_host.to_string())),
         ("advertised_port", optional_number(listen.advertised_port.map(usize::from))),
         ("client_auth", word(word_for(&CLIENT_AUTHS, listen.client_auth))),
+        ("tls", listen.tls.as_ref().map_or(Tree::Null, server_tls)),
         ("proxy_protocol", word(word_for(&PROXY_PROTOCOLS, listen.proxy_protocol))),
         ("max_connections", number(listen.max_connections)),
         ("max_connections_per_address", optional_number(listen.max_connections_per_address)),
     ])
+}
+
+fn server_tls(tls: &ServerTlsSettings) -> Tree {
+    Tree::Map(vec![
+        ("certificate", path(Some(&tls.identity.certificate))),
+        ("key", path(Some(&tls.identity.key))),
+        ("client_ca", path(tls.client_ca.as_ref())),
+    ])
+}
+
+fn client_tls(tls: &ClientTlsSettings) -> Tree {
+    let identity = tls.identity.as_ref();
+    Tree::Map(vec![
+        ("ca", path(tls.ca.as_ref())),
+        ("server_name", optional(tls.server_name.as_ref().map(ServerName::to_str))),
+        ("certificate", path(identity.map(|files| &files.certificate))),
+        ("key", path(identity.map(|files| &files.key))),
+    ])
+}
+
+fn path(path: Option<&PathBuf>) -> Tree {
+    optional(path.map(|path| path.display()))
 }
 
 fn ports(range: &PortRange) -> String {

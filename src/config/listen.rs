@@ -7,6 +7,7 @@ use super::{
     node::{Node, Value},
     section::{Given, Located, Section},
     sections::{CLIENT_AUTHS, PROXY_PROTOCOLS, ROUTINGS, required},
+    tls,
     values::{advertised_host, integer, range, socket_address, word},
 };
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 pub(super) struct Bound {
     pub(super) bootstrap: Option<SocketAddr>,
     pub(super) broker_ports: Vec<PortRange>,
+    /// Whether somebody from elsewhere gets in without a certificate.
+    pub(super) open_to_strangers: bool,
 }
 
 pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound) {
@@ -39,6 +42,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
     let max_connections_per_address =
         section.given("max_connections_per_address", integer(1..=1_000_000)).value();
     let client_auth = section.given("client_auth", client_auth);
+    let tls = tls::server(&mut section);
     let mut bound = Bound::default();
     if let Some(ports) = &broker_ports {
         check::ports(&section, ports, bootstrap.as_ref());
@@ -48,6 +52,10 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
         bound.bootstrap = Some(bootstrap.value);
         let advertised_host = check::advertised_host(&section, &bootstrap, advertised, routing);
         let client_auth = check::client_auth(&section, &bootstrap, client_auth);
+        let tls = tls.ok()?;
+        let asks = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        bound.open_to_strangers = !asks && !bootstrap.value.ip().is_loopback();
+        let client_auth = check::certificates_can_be_asked_for(&section, client_auth, asks);
         Some(ListenSettings {
             bootstrap: bootstrap.value,
             broker_ports: bound.broker_ports.clone(),
@@ -58,6 +66,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
             max_connections,
             max_connections_per_address,
             client_auth: client_auth?,
+            tls,
         })
     });
     section.finish();
@@ -66,8 +75,8 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
 
 fn client_auth(value: &Value) -> Result<ClientAuth, String> {
     match value {
-        Value::Text(text) if matches!(text.as_str(), "sasl" | "mtls") => {
-            Err(format!("{text} is not supported yet, only none"))
+        Value::Text(text) if text == "sasl" => {
+            Err(format!("{text} is not supported yet, only none and mtls"))
         }
         other => word(&CLIENT_AUTHS)(other),
     }

@@ -8,6 +8,7 @@ mod listen;
 mod node;
 mod section;
 mod sections;
+mod tls;
 mod upstream;
 mod values;
 
@@ -21,7 +22,7 @@ use self::{
     environment::Environment,
     error::Origin,
     node::{Node, Value},
-    section::{Notes, Section, wanted},
+    section::{Files, Notes, Section, wanted},
 };
 use crate::{
     admin::AdminSettings,
@@ -30,6 +31,7 @@ use crate::{
     metrics::MetricsSettings,
     proxy::settings::{ListenSettings, TimeSettings, UpstreamSettings},
     schema::{CacheSettings, RegistrySettings},
+    tls::{TlsClient, TlsServer},
     validate::{metadata::HeaderNames, policy::RuleSettings},
 };
 
@@ -92,6 +94,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DEFAULT_MEMORY_BUDGET: usize = 64 * MIB;
 /// The times, where the file does not say.
 pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
+    handshake_timeout: Duration::from_secs(10),
     lookup_deadline: LOOKUP_DEADLINE,
     stall_timeout: Duration::from_secs(30),
     drain_grace: Duration::from_secs(25),
@@ -110,10 +113,10 @@ impl Config {
         let text = read(path).map_err(|message| {
             ConfigError::new(Origin::File(shown.as_str().into()), "", message)
         })?;
-        Self::parse(&text, &shown, environment)
+        Self::read(&text, &shown, environment, Files::Read)
     }
 
-    /// Like [`Config::load`] for a text that is called `name` in errors.
+    /// Like [`Config::load`] for a text that is called `name` in errors. The files that it names are left alone.
     ///
     /// # Errors
     /// The same.
@@ -121,6 +124,23 @@ impl Config {
         text: &str,
         name: &str,
         environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::read(text, name, environment, Files::Leave)
+    }
+
+    /// What an operator has to know about the files that are named, although they can be used.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let server = self.listen.tls.iter().map(TlsServer::check);
+        let client = self.upstream.tls.iter().map(TlsClient::check);
+        server.chain(client).filter_map(Result::ok).flatten().collect()
+    }
+
+    fn read(
+        text: &str,
+        name: &str,
+        environment: impl Iterator<Item = (String, String)>,
+        files: Files,
     ) -> Result<Self, ConfigErrors> {
         let name: Arc<str> = name.into();
         let environment = Environment::new(environment, &sections::TOP_LEVEL);
@@ -133,7 +153,7 @@ impl Config {
         root.origin = Origin::File(name);
         let mut errors = Vec::new();
         environment.apply(&mut root, &mut errors);
-        let notes = Notes::default();
+        let notes = Notes::new(files);
         let config = sections::config(Section::new(root, String::new(), &notes));
         errors.extend(environment.near_misses(&notes.known()));
         errors.extend(notes.into_errors());

@@ -10,14 +10,27 @@ use super::{
     node::{Entry, Node, Value},
 };
 
+/// Whether the files that a configuration names are read, to see whether they can be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Files {
+    #[default]
+    Leave,
+    Read,
+}
+
 /// The mistakes so far, and the keys that were asked for, which are the keys that there are.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     errors: RefCell<Vec<ConfigError>>,
     known: RefCell<BTreeSet<String>>,
+    files: Files,
 }
 
 impl Notes {
+    pub(super) fn new(files: Files) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     pub(super) fn fail(&self, origin: &Origin, key: &str, message: impl Into<String>) {
         self.errors.borrow_mut().push(ConfigError::new(origin.clone(), key, message));
     }
@@ -84,6 +97,11 @@ impl<'n> Section<'n> {
             }
         };
         Self { notes, path, origin: node.origin, entries, asked: Vec::new() }
+    }
+
+    /// Whether the files that are named shall be read.
+    pub(super) fn reads_files(&self) -> bool {
+        self.notes.files == Files::Read
     }
 
     pub(super) fn origin(&self) -> &Origin {

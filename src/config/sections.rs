@@ -54,7 +54,8 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
-pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 1] = [("none", ClientAuth::None)];
+pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 2] =
+    [("none", ClientAuth::None), ("mtls", ClientAuth::Mtls)];
 pub(super) const ROUTINGS: [(&str, Routing); 2] =
     [("ports", Routing::Ports), ("server_name", Routing::ServerName)];
 pub(super) const PROXY_PROTOCOLS: [(&str, ProxyProtocol); 2] =
@@ -235,6 +236,11 @@ fn limits(mut section: Section<'_>) -> Limits {
         },
         memory_budget: section.or("memory_budget", DEFAULT_MEMORY_BUDGET, size(MIB..=64 * GIB)),
         times: TimeSettings {
+            handshake_timeout: section.or(
+                "handshake_timeout",
+                DEFAULT_TIMES.handshake_timeout,
+                duration(MILLI * 100..=MINUTE * 5),
+            ),
             lookup_deadline: section.or(
                 "lookup_deadline",
                 DEFAULT_TIMES.lookup_deadline,

@@ -164,10 +164,17 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
         "listen: {broker_ports: [{nodes: 1001-1003, ports: 9100-9102}, {nodes: 7, ports: 9200}]}\n";
     let rules =
         "rules: [{topics: ['a.*', '*'], mode: observe}, {topics: [b], tombstones: reject}]\n";
-    let names = "listen: {routing: server_name, advertised_host: 'b{node_id}.x', advertised_port: 443, proxy_protocol: required, max_connections_per_address: 5}\n";
-    for text in
-        [MINIMAL, EXAMPLE, &format!("{MINIMAL}{ranges}{rules}"), &format!("{MINIMAL}{names}")]
-    {
+    let names = "listen: {routing: server_name, advertised_host: 'b{node_id}.x', advertised_port: 443, proxy_protocol: required, max_connections_per_address: 5, tls: {certificate: /c, key: /k}}\n";
+    let tls = "listen: {client_auth: mtls, tls: {certificate: /c, key: /k, client_ca: /a}}\nupstream: {bootstrap: [k:1], tls: {ca: /a, server_name: kafka.example.com, certificate: /c, key: /k}}\nregistry: {url: 'http://r'}";
+    let only_tls = "upstream: {bootstrap: [k:1], tls: {}}\nregistry: {url: 'http://r'}";
+    for text in [
+        MINIMAL,
+        EXAMPLE,
+        &format!("{MINIMAL}{ranges}{rules}"),
+        &format!("{MINIMAL}{names}"),
+        tls,
+        only_tls,
+    ] {
         let config = parsed(text);
         let yaml = config.effective().to_yaml();
         assert_eq!(parsed(&yaml), config, "{yaml}");
@@ -230,7 +237,45 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "listen:\n  client_auth: sasl",
-        "f.yaml:2: listen.client_auth: sasl is not supported yet, only none",
+        "f.yaml:2: listen.client_auth: sasl is not supported yet, only none and mtls",
+    ),
+    (
+        "listen:\n  client_auth: mtls",
+        "f.yaml:2: listen.client_auth: mtls needs listen.tls.client_ca, which signs the certificates of clients",
+    ),
+    (
+        "listen:\n  client_auth: mtls\n  tls: {certificate: /c, key: /k}",
+        "f.yaml:2: listen.client_auth: mtls needs listen.tls.client_ca, which signs the certificates of clients",
+    ),
+    ("listen:\n  tls: {}", "f.yaml:2: listen.tls: needs certificate and key, or must be null"),
+    (
+        "listen:\n  tls: {client_ca: /a}",
+        "f.yaml:2: listen.tls: needs certificate and key, or must be null",
+    ),
+    (
+        "listen:\n  tls:\n    certificate: /c",
+        "f.yaml:3: listen.tls.key: missing: it belongs to the certificate",
+    ),
+    (
+        "listen:\n  tls: {certificate: /c, key: /k, ca: /a}",
+        "f.yaml:2: listen.tls.ca: unknown key, known here: client_ca, certificate, key",
+    ),
+    ("listen:\n  tls: on", "f.yaml:2: listen.tls: must be a mapping, found \"on\""),
+    (
+        "upstream:\n  bootstrap: [kafka:9092]\n  tls:\n    key: /k",
+        "f.yaml:4: upstream.tls.certificate: missing: it belongs to the key",
+    ),
+    (
+        "upstream:\n  bootstrap: [kafka:9092]\n  tls:\n    server_name: a b",
+        "f.yaml:4: upstream.tls.server_name: must be a host name or an IP address, found \"a b\"",
+    ),
+    (
+        "listen:\n  bootstrap: 0.0.0.0:9092\n  advertised_host: a\n  client_auth: none\n  tls: {certificate: /c, key: /k}\nupstream:\n  bootstrap: [kafka:9092]\n  tls:\n    certificate: /c\n    key: /k",
+        "f.yaml:9: upstream.tls.certificate: would lend our rights to every caller: the listener is neither on loopback nor asks for certificates (listen.tls.client_ca)",
+    ),
+    (
+        "limits:\n  handshake_timeout: 0s",
+        "f.yaml:2: limits.handshake_timeout: must be a duration from 100ms to 5m, such as 300ms, 5s or 2m, found \"0s\"",
     ),
     (
         "listen:\n  broker_ports: 9199-9100",
@@ -512,4 +557,27 @@ fn hostile_text_in_a_file_is_shown_escaped() {
     let found = mistakes("\"a\\u0007\\n\": 1");
     assert_eq!(found.len(), 1);
     assert!(!found[0].contains('\u{7}') && !found[0].contains('\n'), "{found:?}");
+}
+
+#[test]
+fn own_credentials_may_serve_who_is_on_this_host_or_shows_a_certificate() {
+    let upstream = "upstream: {bootstrap: [k:1], tls: {certificate: /c, key: /k}}";
+    let asks = "tls: {certificate: /c, key: /k, client_ca: /a}";
+    for listen in [
+        "bootstrap: 127.0.0.1:9092".to_owned(),
+        "bootstrap: '[::1]:9092'".to_owned(),
+        format!("bootstrap: 0.0.0.0:9092, advertised_host: a, client_auth: mtls, {asks}"),
+        format!("bootstrap: 0.0.0.0:9092, advertised_host: a, client_auth: none, {asks}"),
+    ] {
+        let text = format!("listen: {{{listen}}}\n{upstream}\nregistry: {{url: 'http://r'}}");
+        let config = parsed(&text);
+        assert!(config.upstream.tls.unwrap().identity.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn an_absent_mapping_is_no_tls_and_an_empty_one_is_tls_with_the_authorities_of_the_system() {
+    assert_eq!(parsed(MINIMAL).upstream.tls, None);
+    let empty = "upstream: {bootstrap: [k:1], tls: {}}\nregistry: {url: 'http://r'}";
+    assert_eq!(parsed(empty).upstream.tls, Some(crate::tls::ClientTlsSettings::default()));
 }

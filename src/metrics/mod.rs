@@ -64,11 +64,13 @@ pub enum UpstreamErrorKind {
     Io,
     /// The broker sent what cannot be read.
     Protocol,
+    /// TLS with the broker failed: a certificate, a name, a version.
+    Tls,
 }
 
 impl UpstreamErrorKind {
-    const ALL: [Self; 5] =
-        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Protocol];
+    const ALL: [Self; 6] =
+        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Protocol, Self::Tls];
 
     /// The `kind` label.
     #[must_use]
@@ -79,6 +81,45 @@ impl UpstreamErrorKind {
             Self::ConnectTimeout => "connect_timeout",
             Self::Io => "io",
             Self::Protocol => "protocol",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// Why a client was turned away before its first Kafka byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// It did not come to an end with its handshake in time.
+    HandshakeTimeout,
+    /// As many connections as there may be were open.
+    MaxConnections,
+    /// As many connections as one address may have were open from its address.
+    MaxConnectionsPerAddress,
+    /// It did not begin with the PROXY protocol header that is required.
+    ProxyProtocol,
+    /// TLS with it failed: no TLS, no certificate, one that is not accepted, or ours did not please it.
+    Tls,
+}
+
+impl TurnedAway {
+    /// Every cause.
+    pub const ALL: [Self; 5] = [
+        Self::HandshakeTimeout,
+        Self::MaxConnections,
+        Self::MaxConnectionsPerAddress,
+        Self::ProxyProtocol,
+        Self::Tls,
+    ];
+
+    /// The `cause` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::MaxConnections => "max_connections",
+            Self::MaxConnectionsPerAddress => "max_connections_per_address",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::Tls => "tls",
         }
     }
 }
@@ -105,43 +146,6 @@ impl ReloadOutcome {
     }
 }
 
-/// Why a client connection was closed before its first Kafka request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionRefusal {
-    /// It took too long.
-    HandshakeTimeout,
-    /// As many connections as there may be were open.
-    MaxConnections,
-    /// As many connections as one address may have were open from its address.
-    MaxConnectionsPerAddress,
-    /// It did not begin with the PROXY protocol header that is required.
-    ProxyProtocol,
-    /// Its TLS handshake failed.
-    Tls,
-}
-
-impl ConnectionRefusal {
-    const ALL: [Self; 5] = [
-        Self::HandshakeTimeout,
-        Self::MaxConnections,
-        Self::MaxConnectionsPerAddress,
-        Self::ProxyProtocol,
-        Self::Tls,
-    ];
-
-    /// The `cause` label.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::MaxConnections => "max_connections",
-            Self::MaxConnectionsPerAddress => "max_connections_per_address",
-            Self::ProxyProtocol => "proxy_protocol",
-            Self::Tls => "tls",
-        }
-    }
-}
-
 /// The `outcome` labels of registry requests.
 pub const REGISTRY_OUTCOMES: [&str; 6] =
     ["found", "invalid", "not_allowed", "not_found", "not_modified", "unavailable"];
@@ -154,9 +158,9 @@ pub struct Metrics {
     requests: IntCounterVec,
     connections: IntGauge,
     connections_total: IntCounter,
-    connections_refused: [IntCounter; ConnectionRefusal::ALL.len()],
     bytes: [IntCounter; 2],
-    upstream_errors: [IntCounter; 5],
+    clients_turned_away: [IntCounter; TurnedAway::ALL.len()],
+    upstream_errors: [IntCounter; UpstreamErrorKind::ALL.len()],
     config_reloads: [IntCounter; 2],
     validation_seconds: Histogram,
     registry_requests: HashMap<&'static str, IntCounter>,
@@ -186,14 +190,14 @@ impl Metrics {
         Self {
             topics,
             requests: families.counters("requests_total", "Requests of clients, by api.", "api"),
+            clients_turned_away: families.closed(
+                "clients_turned_away_total",
+                "Clients that were closed before their first Kafka byte, by cause.",
+                "cause",
+                TurnedAway::ALL.map(TurnedAway::label),
+            ),
             connections: families.gauge("connections", "Client connections that are open."),
             connections_total: families.counter("connections_total", "Client connections so far."),
-            connections_refused: families.closed(
-                "connections_refused_total",
-                "Client connections that were closed before their first Kafka request.",
-                "cause",
-                ConnectionRefusal::ALL.map(ConnectionRefusal::label),
-            ),
             bytes,
             upstream_errors,
             config_reloads,
@@ -249,18 +253,15 @@ impl Metrics {
         self.connections.dec();
     }
 
-    /// Counts a client connection that was closed before its first Kafka request.
-    pub fn connection_refused(&self, cause: ConnectionRefusal) {
-        count(
-            &self.connections_refused,
-            ConnectionRefusal::ALL.iter().position(|one| *one == cause),
-        );
-    }
-
     /// Client connections that are open.
     #[must_use]
     pub fn connections(&self) -> u64 {
         u64::try_from(self.connections.get()).unwrap_or_default()
+    }
+
+    /// Counts a client that was turned away before its first Kafka byte.
+    pub fn client_turned_away(&self, cause: TurnedAway) {
+        count(&self.clients_turned_away, TurnedAway::ALL.iter().position(|one| *one == cause));
     }
 
     /// Counts bytes that were taken from a socket.
@@ -347,7 +348,9 @@ impl Metrics {
 }
 
 /// The families by direction, kind and outcome, in the order of their enums.
-fn closed_families(families: &Families) -> ([IntCounter; 2], [IntCounter; 5], [IntCounter; 2]) {
+fn closed_families(
+    families: &Families,
+) -> ([IntCounter; 2], [IntCounter; UpstreamErrorKind::ALL.len()], [IntCounter; 2]) {
     let bytes = families.closed(
         "bytes_total",
         "Bytes taken from sockets.",

@@ -83,9 +83,9 @@ fn every_family_is_there_from_the_start() {
         ("batches_total", "counter"),
         ("build_info", "gauge"),
         ("bytes_total", "counter"),
+        ("clients_turned_away_total", "counter"),
         ("config_reloads_total", "counter"),
         ("connections", "gauge"),
-        ("connections_refused_total", "counter"),
         ("connections_total", "counter"),
         ("memory_budget_bytes", "gauge"),
         ("memory_budget_evictions_total", "counter"),
@@ -124,11 +124,15 @@ fn closed_labels_exist_from_the_start_at_zero() {
             0.0
         );
     }
-    for kind in ["closed", "connect", "connect_timeout", "io", "protocol"] {
+    for kind in ["closed", "connect", "connect_timeout", "io", "protocol", "tls"] {
         assert_eq!(
             scrape.value(&format!("schemaward_upstream_errors_total{{kind=\"{kind}\"}}")),
             0.0
         );
+    }
+    for cause in ["handshake_timeout", "tls"] {
+        let series = format!("schemaward_clients_turned_away_total{{cause=\"{cause}\"}}");
+        assert_eq!(scrape.value(&series), 0.0);
     }
     for topic in ["orders", "other"] {
         for reason in Reason::ALL.map(Reason::label) {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     limits::MIB,
     metrics::{Direction, UpstreamErrorKind},
+    tls,
     wire::{
         WireError, api,
         prefix::RequestPrefix,
@@ -384,17 +385,39 @@ pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) {
     let kind = match error {
         ConnectionError::Broker(_) => Some(UpstreamErrorKind::Protocol),
         ConnectionError::BrokerClosed { .. } => Some(UpstreamErrorKind::Closed),
+        // With TLS 1.3 a broker judges our certificate when the handshake is over for us.
+        ConnectionError::BrokerIo(error) if tls::is_tls_error(error) => {
+            Some(UpstreamErrorKind::Tls)
+        }
         ConnectionError::BrokerIo(_) => Some(UpstreamErrorKind::Io),
         _ => None,
     };
     if let Some(kind) = kind {
         gateway.metrics.upstream_error(kind);
     }
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let cause = cause(error);
     match error {
         ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
             tracing::debug!(%peer, %error, cause, "connection closed");
         }
         _ => tracing::warn!(%peer, %error, cause, "connection closed"),
+    }
+}
+
+/// What is behind `error`, in words that lead to what has to be changed.
+fn cause(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::BrokerIo(error) | ConnectionError::ClientIo(error) => tls::explain(error),
+        ConnectionError::Client(WireError::FrameTooLarge { size, .. })
+            if tls::looks_like_tls(*size) =>
+        {
+            "it speaks TLS, but there is no listen.tls".to_owned()
+        }
+        ConnectionError::Broker(WireError::FrameTooLarge { size, .. })
+            if tls::looks_like_tls(*size) =>
+        {
+            "it speaks TLS, but there is no upstream.tls".to_owned()
+        }
+        _ => String::new(),
     }
 }

@@ -18,6 +18,7 @@ use super::{
     peer::Peer,
     sequence_guard::Identity,
     transport::Transport,
+    turned_away::TurnedAwayLog,
     upstream::{Dial, DialError, Upstream},
 };
 
@@ -102,6 +103,8 @@ pub struct House<D> {
     pub admission: Arc<Admission>,
     /// How clients get in.
     pub entrance: Entrance,
+    /// What is logged of those who do not.
+    pub turned_away: TurnedAwayLog,
     /// How brokers are reached.
     pub upstream: Arc<Upstream<D>>,
     /// What connections share.
@@ -157,22 +160,20 @@ async fn welcome<S, D>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { admission, entrance, upstream, gateway } = &*house;
+    let House { admission, entrance, turned_away, upstream, gateway } = &*house;
     let _counted = Counted::new(gateway);
-    let entered = match admission.admit() {
-        Ok(mut admitted) => {
-            entrance.enter(client, address, &mut admitted).await.map(|entered| (entered, admitted))
-        }
-        Err(error) => Err(error.into()),
+    let mut admitted = match admission.admit() {
+        Ok(admitted) => admitted,
+        Err(error) => return turned_away.note(&gateway.metrics, address, &error.into()),
     };
-    let (entered, _admitted) = match entered {
+    let entered = tokio::select! {
+        () = gateway.drained() => return,
+        entered = entrance.enter(client, address, &mut admitted) => entered,
+    };
+    let Entered { io, address, server_name, subject } = match entered {
         Ok(entered) => entered,
-        Err(error) => {
-            gateway.metrics.connection_refused(error.refusal());
-            return warn!(peer = %address, %error, "closing: not let in");
-        }
+        Err(error) => return turned_away.note(&gateway.metrics, address, &error),
     };
-    let Entered { io, address, server_name, .. } = entered;
     let broker = match connect(leads, server_name.as_deref(), gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
@@ -181,7 +182,11 @@ async fn welcome<S, D>(
             return;
         }
     };
-    let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
+    let identity = match &subject {
+        Some(subject) => Identity::subject(&name, subject),
+        None => Identity::peer(&name, address.ip()),
+    };
+    let peer = Arc::new(Peer::new(address, identity));
     match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
         Err(error) => connection::log_end(gateway, address, &error),

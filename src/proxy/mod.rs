@@ -21,5 +21,6 @@ pub mod sequence_guard;
 pub mod settings;
 pub mod topic_ids;
 pub mod transport;
+pub mod turned_away;
 pub mod upstream;
 pub mod writer;

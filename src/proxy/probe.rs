@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     health::{Latch, Readiness},
+    tls,
     wire::{Frame, WireError, frame, rewrite},
 };
 
@@ -49,6 +50,25 @@ enum ProbeError {
     Encode(String),
 }
 
+impl ProbeError {
+    /// What is behind it, where that leads to what has to be changed.
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::Write(error) | Self::Read(ReadError::Io(error)) if tls::is_tls_error(error) => {
+                Some(tls::explain(error))
+            }
+            Self::Read(ReadError::Io(error)) => Some(error.to_string()),
+            Self::Wire(WireError::FrameTooLarge { size, .. })
+            | Self::Read(ReadError::Wire(WireError::FrameTooLarge { size, .. }))
+                if tls::looks_like_tls(*size) =>
+            {
+                Some("it speaks TLS, but there is no upstream.tls".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Asks until a broker has answered, then drops the latch. Says in `readiness` what it waits for.
 pub async fn until_answered<D: Dial>(
     gateway: Arc<Gateway>,
@@ -61,8 +81,10 @@ pub async fn until_answered<D: Dial>(
         match attempt.unwrap_or(Err(ProbeError::Deadline)) {
             Ok(()) => return readiness.drop_latch(Latch::Broker),
             Err(error) => {
-                tracing::warn!(%error, "no broker has answered yet");
-                readiness.set_reason(Latch::Broker, error.to_string());
+                let cause = error.cause();
+                tracing::warn!(%error, cause, "no broker has answered yet");
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                readiness.set_reason(Latch::Broker, format!("{error}{cause}"));
             }
         }
         sleep(pause).await;
@@ -78,9 +100,11 @@ async fn ask<D: Dial>(gateway: &Gateway, upstream: &Upstream<D>) -> Result<(), P
     let mut input = Buffered::new(reading);
     let api_versions = ApiVersionsRequest::default();
     writing.write_all(&request(ApiKey::ApiVersions, API_VERSIONS, &api_versions)?).await?;
+    writing.flush().await?;
     answer(gateway, &mut input).await?;
     let metadata = MetadataRequest::default().with_topics(Some(Vec::new()));
     writing.write_all(&request(ApiKey::Metadata, METADATA, &metadata)?).await?;
+    writing.flush().await?;
     match answer(gateway, &mut input).await {
         Ok(frame) => {
             let api_key = ApiKey::Metadata as i16;

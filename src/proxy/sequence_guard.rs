@@ -31,6 +31,13 @@ impl Identity {
     pub fn peer(listener: &str, address: IpAddr) -> Self {
         Self(format!("{listener} {address}").into())
     }
+
+    /// Whoever shows a certificate of `subject` to the listener called `listener`, from whatever address.
+    #[must_use]
+    pub fn subject(listener: &str, subject: &str) -> Self {
+        // No address begins like this.
+        Self(format!("{listener} subject {subject}").into())
+    }
 }
 
 /// A batch of an idempotent producer, as the guard sees it.

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::advertised_host::AdvertisedHost;
-use crate::wire::NodeId;
+use crate::{
+    tls::{ClientTlsSettings, ServerTlsSettings},
+    wire::NodeId,
+};
 
 /// A broker's address as the configuration or the cluster tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +43,8 @@ pub struct PortRange {
 pub enum ClientAuth {
     /// Everybody who reaches it: the default on loopback only, elsewhere it must be written down.
     None,
+    /// Who shows a certificate that `listen.tls.client_ca` has signed.
+    Mtls,
 }
 
 /// How a connection finds its broker.
@@ -81,6 +86,8 @@ pub struct ListenSettings {
     pub max_connections_per_address: Option<usize>,
     /// `listen.client_auth`.
     pub client_auth: ClientAuth,
+    /// `listen.tls`; without it clients are awaited in the clear.
+    pub tls: Option<ServerTlsSettings>,
 }
 
 impl Default for ListenSettings {
@@ -96,6 +103,7 @@ impl Default for ListenSettings {
             max_connections: 10_000,
             max_connections_per_address: None,
             client_auth: ClientAuth::None,
+            tls: None,
         }
     }
 }
@@ -105,13 +113,17 @@ impl Default for ListenSettings {
 pub struct UpstreamSettings {
     /// Brokers to begin with (`upstream.bootstrap`), tried in order from a rotating start.
     pub bootstrap: Vec<BrokerAddress>,
-    /// Time to connect to one address (`upstream.connect_timeout`).
+    /// Time to connect to one address, TLS included (`upstream.connect_timeout`).
     pub connect_timeout: Duration,
+    /// `upstream.tls`; without it brokers are reached in the clear.
+    pub tls: Option<ClientTlsSettings>,
 }
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeSettings {
+    /// How long a client may take up to its first Kafka byte being awaited (`limits.handshake_timeout`).
+    pub handshake_timeout: Duration,
     /// How long a Produce waits for schemas, from its arrival (`limits.lookup_deadline`).
     pub lookup_deadline: Duration,
     /// How long unfinished work may hold memory without progress while others wait for it (`limits.stall_timeout`).

@@ -26,8 +26,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buf).map(closed),
         }
+    }
+}
+
+/// Who closes without a close_notify, as many clients do, has closed. Nothing is lost by believing it: frames say how long
+/// they are, so one that is cut off is noticed as such.
+fn closed(read: io::Result<()>) -> io::Result<()> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        other => other,
     }
 }
 

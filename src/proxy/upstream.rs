@@ -10,14 +10,18 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
+use tokio_rustls::TlsConnector;
 
 use super::{
     settings::{BrokerAddress, UpstreamSettings},
     transport::Transport,
 };
-use crate::metrics::UpstreamErrorKind;
+use crate::{
+    metrics::UpstreamErrorKind,
+    tls::{self, TlsClient},
+};
 
 /// Why no broker could be reached. Scope: one client connection.
 #[derive(Debug, thiserror::Error)]
@@ -59,21 +63,29 @@ impl Dial for TcpDial {
 #[derive(Debug)]
 pub struct Upstream<D = TcpDial> {
     dial: D,
+    tls: Option<TlsClient>,
     bootstrap: Vec<BrokerAddress>,
     connect_timeout: Duration,
     start: AtomicUsize,
 }
 
 impl<D: Dial> Upstream<D> {
-    /// Connects as `settings` say, over what `dial` opens.
+    /// Connects as `settings` say, over what `dial` opens, under `tls` if there is one.
     #[must_use]
-    pub fn new(settings: &UpstreamSettings, dial: D) -> Self {
+    pub fn new(settings: &UpstreamSettings, dial: D, tls: Option<TlsClient>) -> Self {
         Self {
             dial,
+            tls,
             bootstrap: settings.bootstrap.clone(),
             connect_timeout: settings.connect_timeout,
             start: AtomicUsize::new(0),
         }
+    }
+
+    /// What brokers are shown and believed by, if they are reached under TLS.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&TlsClient> {
+        self.tls.as_ref()
     }
 
     /// Connects to the broker at `address`.
@@ -81,12 +93,18 @@ impl<D: Dial> Upstream<D> {
     /// # Errors
     /// [`DialError`] when it refuses or does not answer in time.
     pub async fn connect(&self, address: &BrokerAddress) -> Result<Transport<D::Io>, DialError> {
-        let (kind, source) = match timeout(self.connect_timeout, self.dial.dial(address)).await {
-            Ok(Ok(stream)) => return Ok(Transport::Plain(stream)),
-            Ok(Err(error)) => (UpstreamErrorKind::Connect, error),
-            Err(_) => (UpstreamErrorKind::ConnectTimeout, io::ErrorKind::TimedOut.into()),
+        // All steps within one time.
+        let end = Instant::now() + self.connect_timeout;
+        let reached = async {
+            let stream = timeout_at(end, self.dial.dial(address)).await;
+            let stream = stream.map_err(|_| too_slow("no connection"))?;
+            let stream = stream.map_err(|error| (UpstreamErrorKind::Connect, error))?;
+            let Some(tls) = &self.tls else { return Ok(Transport::Plain(stream)) };
+            let secured = timeout_at(end, secure(tls, address, stream)).await;
+            secured.map_err(|_| too_slow("connected, but no TLS handshake"))?
         };
-        Err(DialError { address: address.clone(), kind, source })
+        let failed = |(kind, source)| DialError { address: address.clone(), kind, source };
+        reached.await.map_err(failed)
     }
 
     /// Connects to the first bootstrap broker that answers, from a rotating start.
@@ -110,5 +128,28 @@ impl<D: Dial> Upstream<D> {
             kind: UpstreamErrorKind::Connect,
             source: io::Error::new(io::ErrorKind::NotFound, "no bootstrap broker is configured"),
         }))
+    }
+}
+
+fn too_slow(what: &str) -> (UpstreamErrorKind, io::Error) {
+    let message = format!("{what} within upstream.connect_timeout");
+    (UpstreamErrorKind::ConnectTimeout, io::Error::new(io::ErrorKind::TimedOut, message))
+}
+
+/// Shakes hands with the broker at `address` over `stream`.
+async fn secure<S>(
+    tls: &TlsClient,
+    address: &BrokerAddress,
+    stream: S,
+) -> Result<Transport<S>, (UpstreamErrorKind, io::Error)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let failed = |message: String| (UpstreamErrorKind::Tls, io::Error::other(message));
+    let connecting = tls.connecting(&address.host).map_err(|error| failed(error.to_string()))?;
+    let connector = TlsConnector::from(connecting.config);
+    match connector.connect(connecting.server_name, stream).await {
+        Ok(stream) => Ok(Transport::Tls(Box::new(stream.into()))),
+        Err(error) => Err(failed(format!("TLS handshake failed: {}", tls::explain(&error)))),
     }
 }

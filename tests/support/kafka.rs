@@ -36,6 +36,9 @@ pub struct Options {
     pub brokers: usize,
     /// Lines that override those of `server.properties`.
     pub properties: Vec<(String, String)>,
+    /// Listeners beside the one in the clear, as name and security protocol (`("MTLS", "SSL")`); their settings are among
+    /// the properties (`listener.name.mtls.ssl.client.auth`).
+    pub listeners: Vec<(&'static str, &'static str)>,
 }
 
 /// The one broker that the tests of a binary share; it must not be stopped.
@@ -91,6 +94,13 @@ impl Kafka {
     /// Where the broker with this node id listens.
     pub fn address(&self, node_id: i32) -> SocketAddr {
         self.broker(node_id).address()
+    }
+
+    /// Where the broker with this node id listens under the name of one of [`Options::listeners`].
+    pub fn listener(&self, node_id: i32, name: &str) -> SocketAddr {
+        let more = &self.broker(node_id).more;
+        let found = more.iter().find(|(other, _, _)| *other == name);
+        (Ipv4Addr::LOCALHOST, found.expect("a listener of this cluster").2).into()
     }
 
     /// The node ids, ascending.
@@ -209,6 +219,8 @@ impl Drop for Kafka {
 struct Broker {
     node_id: i32,
     port: u16,
+    /// Name, security protocol and port of further listeners.
+    more: Vec<(&'static str, &'static str, u16)>,
     class_path: String,
     /// Configuration, data and log.
     folder: PathBuf,
@@ -308,19 +320,28 @@ impl Broker {
 fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
     let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     // All are held until all are chosen, so that none is chosen twice.
-    let held: Vec<_> = (0..options.brokers * 2).map(|_| free()).collect();
+    let more = options.listeners.len();
+    let held: Vec<_> = (0..options.brokers * (2 + more)).map(|_| free()).collect();
     let ports: Vec<_> = held.iter().map(|at| at.local_addr().expect("bound").port()).collect();
-    let (client_ports, controller_ports) = ports.split_at(options.brokers);
+    let (client_ports, ports) = ports.split_at(options.brokers);
+    let (controller_ports, more_ports) = ports.split_at(options.brokers);
+    let mut more_ports = more_ports.iter().copied();
     let voters: Vec<_> = (1..)
         .zip(controller_ports)
         .map(|(node, port)| format!("{node}@127.0.0.1:{port}"))
         .collect();
-    let broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
+    let mut broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
         let folder = folder.join(node_id.to_string());
         fs::create_dir(&folder).expect("a folder for the broker");
         let broker = Broker {
             node_id,
             port,
+            more: options
+                .listeners
+                .iter()
+                .zip(more_ports.by_ref().take(more))
+                .map(|((name, protocol), port)| (*name, *protocol, port))
+                .collect(),
             class_path: format!("{}/*", jars.display()),
             folder,
             process: None,
@@ -338,14 +359,19 @@ fn server_properties(
     voters: &[String],
     options: &Options,
 ) -> String {
-    let Broker { node_id, port, folder, .. } = broker;
+    let Broker { node_id, port, more, folder, .. } = broker;
+    let at = |(name, _, port): &(&str, &str, u16)| format!(",{name}://127.0.0.1:{port}");
+    let more_listeners: String = more.iter().map(at).collect();
+    let more_protocols: String =
+        more.iter().map(|(name, protocol, _)| format!(",{name}:{protocol}")).collect();
     let replicas = options.brokers.min(3);
     let in_sync = options.brokers.min(2);
     let mut text = format!(
         "process.roles=broker,controller
 node.id={node_id}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more_listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more_listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{more_protocols}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 controller.quorum.voters={}

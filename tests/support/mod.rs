@@ -17,6 +17,7 @@ pub mod batch_builder;
 pub mod binary;
 pub mod broker;
 pub mod case;
+pub mod certificates;
 pub mod client;
 pub mod foreign;
 pub mod go;

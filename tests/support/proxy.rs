@@ -50,8 +50,18 @@ impl Proxy {
         more: &str,
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::start_unready_at(loopback(), upstream, registry, more, variables).await
+    }
+
+    /// The same on a loopback address that is known before, as its certificate needs it, without waiting.
+    pub async fn start_unready_at(
+        host: String,
+        upstream: &[String],
+        registry: &str,
+        more: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         install_crypto();
-        let host = loopback();
         let upstream: Vec<_> = upstream.iter().map(|broker| format!("\"{broker}\"")).collect();
         let file = format!(
             "listen:\n  bootstrap: {host}:{BOOTSTRAP_PORT}\n  broker_ports: {FIRST_BROKER_PORT}-{}\n  \
