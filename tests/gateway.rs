@@ -7,10 +7,17 @@ mod support;
 
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use support::{
+    admin,
+    batch::{Batch, Record},
     broker::FakeBroker,
+    case::Case,
+    certificates::{self, Authority, Files},
     client::Client,
+    java::Java,
+    kafka, log_reader, produce,
     proxy::Proxy,
     registry::Registry,
+    sidecar::{Sidecar, user},
     wait::{patiently, until},
 };
 
@@ -134,4 +141,87 @@ async fn a_header_that_does_not_come_delays_nobody_else() {
     let _silent = world.client().await;
     let _half = world.behind_balancer(&LOCAL_HEADER[..7]).await;
     metadata(&mut world.behind_balancer(LOCAL_HEADER).await).await;
+}
+
+/// One port for a whole cluster of three, under TLS.
+struct OnePort {
+    kafka: &'static kafka::Kafka,
+    sidecar: Sidecar,
+    servers: Authority,
+    files: Files,
+}
+
+impl OnePort {
+    fn start() -> Option<Self> {
+        let kafka = kafka::shared_cluster()?;
+        let (files, servers) = (Files::new(), Authority::new("servers"));
+        files.write("servers.crt", &servers.pem());
+        files.identity("server", &servers.issue("gateway", &["*.kafka.example.com"]));
+        let folder = files.folder().display();
+        let tls = format!("{{certificate: {folder}/server.crt, key: {folder}/server.key}}");
+        let variables = [
+            ("SCHEMAWARD_LISTEN__ROUTING", "server_name"),
+            ("SCHEMAWARD_LISTEN__BROKER_PORTS", "null"),
+            ("SCHEMAWARD_LISTEN__ADVERTISED_HOST", "b{node_id}.kafka.example.com"),
+            ("SCHEMAWARD_LISTEN__TLS", &tls),
+        ];
+        let sidecar = Sidecar::start_with(kafka, "", &variables);
+        Some(Self { kafka, sidecar, servers, files })
+    }
+}
+
+#[test]
+fn each_broker_of_a_cluster_is_reached_on_one_port_by_its_name() {
+    let Some(gateway) = OnePort::start() else { return };
+    let topic = "by-name";
+    admin::create_topic(&gateway.kafka.bootstrap(), topic, 6, 1);
+    let config = certificates::client_config(&gateway.servers, None);
+    let address = gateway.sidecar.bootstrap();
+    for partition in 0..6 {
+        let leader = admin::leader_of(&gateway.kafka.bootstrap(), topic, partition);
+        for node in gateway.kafka.node_ids() {
+            let name = format!("b{node}.kafka.example.com");
+            let mut client = certificates::connect_to(&address, &name, &config).unwrap();
+            let record =
+                Record::new(user("Ada")).header("content-type", "avro").header("schema-id", "1");
+            let batch = Batch::new(vec![record]).to_bytes();
+            let request = produce::request(topic, partition, batch);
+            let answer = client.call(&request, 9).unwrap();
+            let code = answer.responses[0].partition_responses[0].error_code;
+            let expected = if node == leader { 0 } else { NOT_LEADER };
+            assert_eq!(code, expected, "node {node}, leader {leader}");
+        }
+    }
+}
+
+/// `NOT_LEADER_OR_FOLLOWER`.
+const NOT_LEADER: i16 = 6;
+
+#[test]
+fn a_java_client_finds_all_brokers_on_one_port_by_their_names() {
+    let (Some(gateway), Some(java)) = (OnePort::start(), Java::get()) else { return };
+    let (topic, direct) = ("java-by-name", gateway.kafka.bootstrap());
+    admin::create_topic(&direct, topic, 6, 1);
+    let address = gateway.sidecar.proxy.host();
+    let names = ["kafka".to_owned()].into_iter().chain((0..9).map(|node| format!("b{node}")));
+    let hosts: Vec<_> = names.map(|name| format!("{address} {name}.kafka.example.com")).collect();
+    let hosts = gateway.files.write("hosts", &hosts.join("\n"));
+    let java = java.property(&format!("jdk.net.hosts.file={}", hosts.display()));
+    let trusted =
+        format!("ssl.truststore.location={}/servers.crt", gateway.files.folder().display());
+    let settings = ["security.protocol=SSL", "ssl.truststore.type=PEM", &trusted];
+    let good = |partition| {
+        let case = Case::new(topic, &user("Ada")).partition(partition);
+        case.header("content-type", "avro").header("schema-id", "1")
+    };
+    let bootstrap = "kafka.kafka.example.com:9092";
+    let seen = java.produce(bootstrap, &settings, &(0..6).map(good).collect::<Vec<_>>());
+    assert!(seen.iter().all(|outcome| outcome.ok), "{seen:?}");
+    let bad = Case::new(topic, b"no metadata").partition(0);
+    let seen = java.produce(bootstrap, &settings, &[bad]);
+    assert_eq!(seen[0].code, Some(87), "{seen:?}");
+    for partition in 0..6 {
+        let stored = log_reader::stored_at_least(&direct, topic, partition, 1);
+        assert_eq!(stored.len(), 1, "partition {partition}");
+    }
 }

@@ -107,6 +107,20 @@ pub(super) fn advertised_host(
     Some(host.value)
 }
 
+/// A client names the server that it wants in its TLS handshake, and nowhere else.
+pub(super) fn names_can_be_asked_for(
+    listen: &Section<'_>,
+    bootstrap: &Located<SocketAddr>,
+    routing: Routing,
+    under_tls: bool,
+) {
+    if routing == Routing::ServerName && !under_tls {
+        let message =
+            "server_name needs listen.tls: without TLS clients do not say which server they want";
+        listen.fail(&bootstrap.origin, "routing", message);
+    }
+}
+
 /// Who may use the listener: beyond loopback it must be written down.
 pub(super) fn client_auth(
     listen: &Section<'_>,

@@ -53,6 +53,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
         let advertised_host = check::advertised_host(&section, &bootstrap, advertised, routing);
         let client_auth = check::client_auth(&section, &bootstrap, client_auth);
         let tls = tls.ok()?;
+        check::names_can_be_asked_for(&section, &bootstrap, routing, tls.is_some());
         let asks = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         bound.open_to_strangers = !asks && !bootstrap.value.ip().is_loopback();
         let client_auth = check::certificates_can_be_asked_for(&section, client_auth, asks);

@@ -224,6 +224,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.yaml:4: listen.broker_ports: has no meaning where brokers are told apart by server name",
     ),
     (
+        "listen:\n  bootstrap: 127.0.0.1:9092\n  routing: server_name\n  advertised_host: b-{node_id}.x",
+        "f.yaml:2: listen.routing: server_name needs listen.tls: without TLS clients do not say which server they want",
+    ),
+    (
         "listen:\n  advertised_port: 0",
         "f.yaml:2: listen.advertised_port: must be a whole number from 1 to 65535, found 0",
     ),

@@ -127,11 +127,23 @@ pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 /// # Errors
 /// The handshake fails. With TLS 1.3, a server that does not accept us says so only afterwards.
 pub fn connect(address: &str, config: &Arc<ClientConfig>) -> io::Result<RawClient<TlsStream>> {
+    let host = address.rsplit_once(':').expect("a port").0;
+    connect_to(address, host, config)
+}
+
+/// The same, asking for the server called `name`.
+///
+/// # Errors
+/// The same.
+pub fn connect_to(
+    address: &str,
+    name: &str,
+    config: &Arc<ClientConfig>,
+) -> io::Result<RawClient<TlsStream>> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.set_nodelay(true)?;
-    let host = address.rsplit_once(':').expect("a port").0;
-    let name = ServerName::try_from(host.to_owned()).expect("an address");
+    let name = ServerName::try_from(name.to_owned()).expect("a name or an address");
     let mut session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
     let mut socket = &stream;
     while session.is_handshaking() {

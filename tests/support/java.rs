@@ -33,6 +33,7 @@ fn fetch_jars() -> Result<PathBuf, String> {
 #[derive(Debug, Clone)]
 pub struct Java {
     class_path: String,
+    properties: Vec<String>,
 }
 
 impl Java {
@@ -44,7 +45,13 @@ impl Java {
             compile(jars).unwrap_or_else(|e| panic!("tests/java does not compile: {e}"))
         });
         let class_path = format!("{}:{}/*", classes.display(), jars.display());
-        Some(Self { class_path })
+        Some(Self { class_path, properties: Vec::new() })
+    }
+
+    /// With a property of the virtual machine, `name=value`.
+    pub fn property(mut self, property: &str) -> Self {
+        self.properties.push(format!("-D{property}"));
+        self
     }
 
     /// Runs one of the programs in `tests/java` to its end.
@@ -56,6 +63,7 @@ impl Java {
     pub fn command(&self) -> Command {
         let mut java = Command::new("java");
         java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        java.args(&self.properties);
         java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.class_path]);
         java
     }
