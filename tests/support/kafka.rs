@@ -1,4 +1,4 @@
-//! A real Apache Kafka 4.4.0: one broker or several, each of them controller as well (KRaft), on free local ports.
+//! A real Apache Kafka: one broker or several, each of them controller as well (KRaft), on free local ports.
 //!
 //! No broker survives the tests, however they end: see [`Guardian`].
 
@@ -36,6 +36,10 @@ pub struct Options {
     pub brokers: usize,
     /// Lines that override those of `server.properties`.
     pub properties: Vec<(String, String)>,
+    /// Plugins that the brokers shall find beside their jars.
+    pub plugins: Option<PathBuf>,
+    /// The version of Kafka; [`java::CURRENT`] otherwise.
+    pub version: Option<&'static str>,
 }
 
 /// The one broker that the tests of a binary share; it must not be stopped.
@@ -54,10 +58,10 @@ fn shared(
     cell: &'static OnceLock<Result<Kafka, String>>,
     brokers: usize,
 ) -> Option<&'static Kafka> {
-    let jars = java::kafka_jars()?;
+    let jars = java::kafka_jars(java::CURRENT)?;
     let options = Options { brokers, ..Options::default() };
     // A start that failed is not tried again by every test.
-    let kafka = cell.get_or_init(|| Kafka::start(jars, &options));
+    let kafka = cell.get_or_init(|| Kafka::start(&jars, &options));
     Some(kafka.as_ref().unwrap_or_else(|why| panic!("{why}")))
 }
 
@@ -74,7 +78,8 @@ impl Kafka {
 
     /// Brokers with settings of the test's own.
     pub fn with(options: &Options) -> Option<Self> {
-        Some(Self::start(java::kafka_jars()?, options).unwrap_or_else(|why| panic!("{why}")))
+        let jars = java::kafka_jars(options.version.unwrap_or(java::CURRENT))?;
+        Some(Self::start(&jars, options).unwrap_or_else(|why| panic!("{why}")))
     }
 
     /// What a client puts into `bootstrap.servers`.
@@ -315,16 +320,13 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
         .zip(controller_ports)
         .map(|(node, port)| format!("{node}@127.0.0.1:{port}"))
         .collect();
+    let plugins = options.plugins.as_ref().map(|folder| format!("{}:", folder.display()));
+    let class_path = format!("{}{}/*", plugins.unwrap_or_default(), jars.display());
     let broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
         let folder = folder.join(node_id.to_string());
         fs::create_dir(&folder).expect("a folder for the broker");
-        let broker = Broker {
-            node_id,
-            port,
-            class_path: format!("{}/*", jars.display()),
-            folder,
-            process: None,
-        };
+        let broker =
+            Broker { node_id, port, class_path: class_path.clone(), folder, process: None };
         let text = server_properties(&broker, controller_port, &voters, options);
         fs::write(broker.properties(), text).expect("a configuration for the broker");
         broker

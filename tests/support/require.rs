@@ -20,6 +20,16 @@ pub fn python() -> Result<(), String> {
     program("python3")
 }
 
+/// kcat; it alone is required by `SCHEMAWARD_REQUIRE_KCAT=1`, as it comes with few systems.
+pub fn kcat() -> Option<()> {
+    let found = Command::new("kcat").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return Some(());
+    }
+    assert!(!is_set("SCHEMAWARD_REQUIRE_KCAT"), "SCHEMAWARD_REQUIRE_KCAT is set: kcat is missing");
+    skipped("kcat is not installed")
+}
+
 /// What was found, or `None` after saying why the test is skipped; panics where skipping is not allowed.
 pub fn or_skip<T>(found: &Result<T, String>) -> Option<&T> {
     found.as_ref().map_or_else(|why| skip(why), Some)
@@ -27,6 +37,10 @@ pub fn or_skip<T>(found: &Result<T, String>) -> Option<&T> {
 
 fn skip<T>(why: &str) -> Option<T> {
     assert!(!is_required(), "needed here (CI or SCHEMAWARD_REQUIRE_REAL is set): {why}");
+    skipped(why)
+}
+
+fn skipped<T>(why: &str) -> Option<T> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not `eprintln!`: the test runner would swallow it.
     writeln!(std::io::stderr(), "SKIPPED: {test}: {why}").ok();
@@ -49,6 +63,9 @@ pub fn program(name: &str) -> Result<(), String> {
 }
 
 fn is_required() -> bool {
-    let is_set = |key| std::env::var(key).is_ok_and(|value| !value.is_empty() && value != "0");
     is_set("CI") || is_set("SCHEMAWARD_REQUIRE_REAL")
+}
+
+fn is_set(key: &str) -> bool {
+    std::env::var(key).is_ok_and(|value| !value.is_empty() && value != "0")
 }
