@@ -61,10 +61,11 @@ pub(super) fn check_group(
     world.create_topic(topic, i32::try_from(PARTITIONS).unwrap());
     let all: BTreeSet<_> = (0..PARTITIONS).collect();
     let mut sent = BTreeSet::new();
+    let mut producer = world.java.producer(&world.bootstrap(), &[]);
     let mut send = |round: &str| {
         let names: Vec<_> = (0..PARTITIONS).map(|at| format!("{round} {at}")).collect();
         let cases = (0..).zip(&names).map(|(at, name)| valid(topic, at, name));
-        let seen = world.java.produce(&world.bootstrap(), &[], &cases.collect::<Vec<_>>());
+        let seen = producer.send(&cases.collect::<Vec<_>>());
         assert!(all_ok(&seen), "{seen:?}");
         sent.extend(names.iter().map(|name| user(name)));
         sent.clone()

@@ -72,8 +72,11 @@ impl<'k> World<'k> {
     }
 
     fn create_topic(&self, topic: &str, partitions: i32) {
-        let replicas = self.kafka.node_ids().len().min(3).try_into().unwrap();
-        admin::create_topic(&self.direct(), topic, partitions, replicas);
+        admin::create_topic(&self.direct(), topic, partitions, self.replicas());
+    }
+
+    fn replicas(&self) -> i16 {
+        self.kafka.node_ids().len().min(3).try_into().unwrap()
     }
 
     /// What a partition holds, markers of transactions apart.

@@ -39,7 +39,8 @@ pub(super) fn check_producers(world: &World<'_>) {
             "aiokafka",
             "UnknownError",
             Some(-1),
-            Box::new(|cases| world.python.produce_aiokafka(&bootstrap, &[], cases)),
+            // With acks=1, its default, records are acknowledged before they can be read.
+            Box::new(|cases| world.python.produce_aiokafka(&bootstrap, &["acks=\"all\""], cases)),
         ),
     ];
     for (client, error, code, send) in clients {
@@ -79,3 +80,18 @@ fn an_idempotent_aiokafka_producer_has_to_be_made_anew_after_a_refusal() {
     assert!(all_ok(&seen), "a new producer: {seen:?}");
     assert_eq!(world.stored(topic, 0), users(&["a", "b", "c"]));
 }
+
+#[test]
+fn of_a_batch_with_several_bad_records_librdkafka_says_which_they_are() {
+    let Some(world) = World::start() else { return };
+    let topic = "producing-several-bad";
+    world.create_topic(topic, 1);
+    let cases = [broken(topic, 0), valid(topic, 0, "beside"), broken(topic, 0)];
+    let seen = world.python.produce_confluent(&world.bootstrap(), &["linger.ms=1000"], &cases);
+    let codes: Vec<_> = seen.iter().map(|outcome| outcome.code).collect();
+    assert_eq!(codes, [Some(87), Some(INVALID_DIFFERENT_RECORD), Some(87)], "{seen:?}");
+    assert_eq!(world.stored(topic, 0), []);
+}
+
+/// librdkafka's own code for a good record in a batch that was refused for others.
+const INVALID_DIFFERENT_RECORD: i32 = -138;
