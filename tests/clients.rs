@@ -183,48 +183,6 @@ fn java_stores_batches_of_every_codec() {
 }
 
 #[test]
-fn transactions_commit_abort_after_a_refusal_and_go_on() {
-    let (Some(kafka), Some(java)) = (kafka::shared_single(), Java::get()) else { return };
-    let sidecar = Sidecar::start(kafka, "");
-    let direct = kafka.bootstrap();
-    let topic = "transactions";
-    admin::create_topic(&direct, topic, 1, 1);
-    admin::create_topic(&direct, "transactions-aside", 1, 1);
-    let settings = ["linger.ms=60000", "transactional.id=t", "commit=true"];
-    let mut producer = java.producer(&sidecar.bootstrap(), &settings);
-    let committed = producer.send(&[case(topic, 0, "a"), case(topic, 0, "b")]);
-    assert!(committed.iter().all(|outcome| outcome.ok), "{committed:?}");
-
-    // What is stored of this one before the refusal is aborted with it.
-    let aborted = producer.send(&[
-        case("transactions-aside", 0, "lost"),
-        broken(topic, 0),
-        case(topic, 0, "lost"),
-    ]);
-    assert!(!aborted[1].ok && !aborted[2].ok, "{aborted:?}");
-    assert_eq!(aborted[1].error.as_deref(), Some("InvalidRecordException"), "{aborted:?}");
-
-    for name in ["c", "d"] {
-        let committed = producer.send(&[case(topic, 0, name), case("transactions-aside", 0, name)]);
-        assert!(committed.iter().all(|outcome| outcome.ok), "{committed:?}");
-    }
-    let bootstrap = sidecar.bootstrap();
-    let committed_only = ["isolation.level=read_committed"];
-    for (topic, expected) in
-        [(topic, &["a", "b", "c", "d"][..]), ("transactions-aside", &["c", "d"][..])]
-    {
-        let group = format!("{topic}-readers");
-        // The last record of the last transaction is among them: nothing can come behind it.
-        let read = java.consume_with(&bootstrap, topic, &group, expected.len(), &committed_only);
-        let read: Vec<_> = read.into_iter().map(|record| record.value.unwrap()).collect();
-        assert_eq!(read, expected.iter().map(|name| user(name)).collect::<Vec<_>>());
-    }
-    // A broker refuses what the proxy refuses, so nothing of it may stand in the log, aborted or not.
-    let stored = log_reader::stored_values(&direct, topic, 0);
-    assert_eq!(stored.len(), 4);
-}
-
-#[test]
 fn a_consumer_group_reads_headers_in_order_and_repeated() {
     let (Some(kafka), Some(java)) = (kafka::shared_single(), Java::get()) else { return };
     let sidecar = Sidecar::start(kafka, "");

@@ -15,11 +15,12 @@ use kafka_protocol::messages::{
 };
 use support::batch::{Batch, Record};
 use support::case::{Case, Consumed};
-use support::java::{Java, RunningProducer};
+use support::java::Java;
 use support::kafka::Kafka;
 use support::proxy::FIRST_BROKER_PORT;
 use support::python::Python;
 use support::raw_client::RawClient;
+use support::running::RunningProducer;
 use support::sidecar::{Sidecar, user, wait_until};
 use support::{admin, log_reader, produce};
 use uuid::Uuid;

@@ -9,13 +9,19 @@ import java.util.Properties;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -63,9 +69,52 @@ public final class AdminTour {
                     .forEach(line.putArray("features")::add);
             System.out.println(line);
 
+            change(admin, topic, group);
+            watch(admin, topic);
             admin.deleteTopics(List.of(topic)).all().get();
             System.out.println(line("deleteTopics", List.of()));
         }
+    }
+
+    /** What changes topics and groups. */
+    private static void change(Admin admin, String topic, String group) throws Exception {
+        var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        var retention = new AlterConfigOp(new ConfigEntry("retention.ms", "1234"), AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(resource, List.of(retention))).all().get();
+        String set = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("retention.ms").value();
+        System.out.println(line("describeConfigs", List.of()).put("retention", set));
+
+        admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(4))).all().get();
+        System.out.println(line("createPartitions", List.of()));
+
+        var partition = new TopicPartition(topic, 0);
+        admin.alterConsumerGroupOffsets(group, Map.of(partition, new OffsetAndMetadata(7))).all().get();
+        var offsets = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+        System.out.println(line("alterConsumerGroupOffsets", List.of()).put("offset", offsets.get(partition).offset()));
+        admin.deleteConsumerGroups(List.of(group)).all().get();
+        System.out.println(line("deleteConsumerGroups", List.of()));
+
+        var low = admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(0))).lowWatermarks().get(partition);
+        System.out.println(line("deleteRecords", List.of()).put("low_watermark", low.get().lowWatermark()));
+    }
+
+    /** What only looks. */
+    private static void watch(Admin admin, String topic) throws Exception {
+        var partition = new TopicPartition(topic, 0);
+        long latest = admin.listOffsets(Map.of(partition, OffsetSpec.latest())).partitionResult(partition).get().offset();
+        System.out.println(line("listOffsets", List.of()).put("offset", latest));
+
+        int leader = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().get(0).leader().id();
+        var logs = admin.describeLogDirs(List.of(leader)).allDescriptions().get().get(leader).values();
+        boolean there = logs.stream().anyMatch(log -> log.replicaInfos().containsKey(partition));
+        System.out.println(line("describeLogDirs", List.of()).put("there", there));
+
+        int producers = admin.describeProducers(List.of(partition)).partitionResult(partition).get().activeProducers().size();
+        System.out.println(line("describeProducers", List.of()).put("producers", producers));
+        admin.listTransactions().all().get();
+        System.out.println(line("listTransactions", List.of()));
+        int voters = admin.describeMetadataQuorum().quorumInfo().get().voters().size();
+        System.out.println(line("describeMetadataQuorum", List.of()).put("voters", voters));
     }
 
     /** Not every broker knows a new topic at once. */

@@ -13,6 +13,7 @@ import java.util.concurrent.Future;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -22,6 +23,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * Arguments: BOOTSTRAP [SETTING=VALUE ...]. Two settings are not Kafka's: `each=true` waits for every record before the
  * next one is sent, `commit=true` makes it one transaction (with `transactional.id`), which is aborted if anything failed.
+ * With `commit=attempt` it tries to commit such a one first, and reports behind the records' outcomes how each commit ended.
  *
  * A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same
  * producer; with `commit=true` it ends the transaction and begins the next one.
@@ -37,10 +39,10 @@ public final class ProduceCases {
             settings.put(pair[0], pair[1]);
         }
         boolean each = settings.remove("each") != null;
-        boolean commit = settings.remove("commit") != null;
+        Object commit = settings.remove("commit");
         var bytes = new ByteArraySerializer();
         try (var producer = new KafkaProducer<byte[], byte[]>(settings, bytes, bytes)) {
-            if (commit) {
+            if (commit != null) {
                 producer.initTransactions();
                 producer.beginTransaction();
             }
@@ -50,13 +52,22 @@ public final class ProduceCases {
                 List<Future<RecordMetadata>> sent = new ArrayList<>();
                 goesOn = sendUntilFlush(producer, input, each, sent);
                 producer.flush();
-                boolean ok = true;
+                List<ObjectNode> outcomes = new ArrayList<>();
                 for (Future<RecordMetadata> future : sent) {
-                    ok &= report(future);
+                    outcomes.add(outcome(future));
                 }
-                if (commit) {
-                    end(producer, ok, goesOn);
+                if (commit != null) {
+                    boolean ok = outcomes.stream().allMatch(outcome -> outcome.get("ok").asBoolean());
+                    ObjectNode end = end(producer, ok, commit.equals("attempt"));
+                    if (commit.equals("attempt")) {
+                        outcomes.add(end);
+                    }
+                    if (goesOn) {
+                        producer.beginTransaction();
+                    }
                 }
+                // Only now: who reads them knows that the transaction has ended.
+                outcomes.forEach(System.out::println);
             }
         }
     }
@@ -78,15 +89,18 @@ public final class ProduceCases {
         return false;
     }
 
-    private static void end(KafkaProducer<byte[], byte[]> producer, boolean ok, boolean goesOn) {
-        if (ok) {
-            producer.commitTransaction();
-        } else {
-            producer.abortTransaction();
+    private static ObjectNode end(KafkaProducer<byte[], byte[]> producer, boolean ok, boolean attempt) {
+        ObjectNode outcome = JSON.createObjectNode().put("ok", true);
+        if (ok || attempt) {
+            try {
+                producer.commitTransaction();
+                return outcome;
+            } catch (KafkaException e) {
+                outcome = failed(e);
+            }
         }
-        if (goesOn) {
-            producer.beginTransaction();
-        }
+        producer.abortTransaction();
+        return outcome;
     }
 
     private static void await(Future<RecordMetadata> future) throws InterruptedException {
@@ -106,20 +120,21 @@ public final class ProduceCases {
         return record;
     }
 
-    private static boolean report(Future<RecordMetadata> future) throws Exception {
-        ObjectNode outcome = JSON.createObjectNode();
+    private static ObjectNode outcome(Future<RecordMetadata> future) throws InterruptedException {
         try {
-            RecordMetadata metadata = future.get();
-            outcome.put("ok", true).put("offset", metadata.offset());
+            return JSON.createObjectNode().put("ok", true).put("offset", future.get().offset());
         } catch (ExecutionException e) {
-            Throwable cause = e.getCause();
-            outcome.put("ok", false).put("error", cause.getClass().getSimpleName()).put("message", cause.getMessage());
-            if (cause instanceof ApiException) {
-                outcome.put("code", Errors.forException(cause).code());
-            }
+            return failed(e.getCause());
         }
-        System.out.println(outcome);
-        return outcome.get("ok").asBoolean();
+    }
+
+    private static ObjectNode failed(Throwable why) {
+        ObjectNode outcome = JSON.createObjectNode().put("ok", false);
+        outcome.put("error", why.getClass().getSimpleName()).put("message", why.getMessage());
+        if (why instanceof ApiException) {
+            outcome.put("code", Errors.forException(why).code());
+        }
+        return outcome;
     }
 
     private static byte[] hex(JsonNode text) {

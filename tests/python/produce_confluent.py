@@ -2,17 +2,26 @@
 what the delivery report of each says.
 
 Arguments: BOOTSTRAP [SETTING=VALUE ...], settings as librdkafka names them. With a long linger.ms, the records of a
-partition share a batch.
+partition share a batch. One setting is not librdkafka's: `commit=true` makes it one transaction (with
+`transactional.id`), which is aborted if anything failed. With `commit=attempt` it tries to commit such a one first, and
+reports behind the records' outcomes how each commit ended.
+
+A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same producer;
+with `commit=true` it ends the transaction and begins the next one.
 """
 
 import json
 import sys
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 
 def from_hex(text):
     return None if text is None else bytes.fromhex(text)
+
+
+def failed(error):
+    return {"ok": False, "error": error.name(), "code": error.code(), "message": error.str()}
 
 
 def send(producer, case, outcomes, index):
@@ -20,8 +29,7 @@ def send(producer, case, outcomes, index):
         if error is None:
             outcomes[index] = {"ok": True, "offset": message.offset()}
         else:
-            name, code, text = error.name(), error.code(), error.str()
-            outcomes[index] = {"ok": False, "error": name, "code": code, "message": text}
+            outcomes[index] = failed(error)
 
     producer.produce(
         case["topic"],
@@ -33,17 +41,57 @@ def send(producer, case, outcomes, index):
     )
 
 
-def main(bootstrap, *settings):
-    pairs = dict(setting.split("=", 1) for setting in settings)
-    producer = Producer({"bootstrap.servers": bootstrap, **pairs})
+def cases_until_flush(lines):
+    cases = []
+    for line in lines:
+        case = json.loads(line)
+        if "flush" in case:
+            return cases, True
+        cases.append(case)
+    return cases, False
+
+
+def send_all(producer, cases):
     outcomes = {}
-    cases = [json.loads(line) for line in sys.stdin]
     for index, case in enumerate(cases):
         send(producer, case, outcomes, index)
     producer.flush(60)
     nothing = {"ok": False, "error": "NoReport", "message": "no delivery report within 60 s"}
-    for index in range(len(cases)):
-        print(json.dumps(outcomes.get(index, nothing)))
+    return [outcomes.get(index, nothing) for index in range(len(cases))]
+
+
+def end(producer, ok, attempt):
+    outcome = {"ok": True}
+    if ok or attempt:
+        try:
+            producer.commit_transaction(60)
+            return outcome
+        except KafkaException as why:
+            outcome = failed(why.args[0])
+    producer.abort_transaction(60)
+    return outcome
+
+
+def main(bootstrap, *settings):
+    pairs = dict(setting.split("=", 1) for setting in settings)
+    commit = pairs.pop("commit", None)
+    producer = Producer({"bootstrap.servers": bootstrap, **pairs})
+    if commit:
+        producer.init_transactions(60)
+        producer.begin_transaction()
+    goes_on = True
+    while goes_on:
+        cases, goes_on = cases_until_flush(sys.stdin)
+        outcomes = send_all(producer, cases)
+        if commit:
+            ended = end(producer, all(it["ok"] for it in outcomes), commit == "attempt")
+            if commit == "attempt":
+                outcomes.append(ended)
+            if goes_on:
+                producer.begin_transaction()
+        # Only now: who reads them knows that the transaction has ended.
+        for outcome in outcomes:
+            print(json.dumps(outcome), flush=True)
 
 
 main(*sys.argv[1:])

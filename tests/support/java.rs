@@ -1,56 +1,84 @@
 //! Java clients: the jars of Apache Kafka, fetched once, and the programs in `tests/java`, compiled once.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::case::{self, Case, Consumed, Outcome};
+use super::preload::Dialled;
 use super::process::{self, Finished};
+use super::running::{RunningMember, RunningProducer};
 use super::{once, require};
 
-/// The folder with the jars of Apache Kafka 4.4.0 and what they need.
-pub fn kafka_jars() -> Option<&'static PathBuf> {
-    static JARS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    require::or_skip(JARS.get_or_init(|| require::java().and_then(|()| fetch_jars())))
+/// The version of Apache Kafka that tests run unless they say otherwise.
+pub const CURRENT: &str = "4.4.0";
+
+/// The folder with the jars of this version of Apache Kafka, clients and brokers, and what they need.
+pub fn kafka_jars(version: &str) -> Option<PathBuf> {
+    static JARS: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let mut all = JARS.lock().unwrap_or_else(PoisonError::into_inner);
+    let fetched = all.entry(version.to_owned());
+    let fetched = fetched.or_insert_with(|| require::java().and_then(|()| fetch_jars(version)));
+    require::or_skip(fetched).cloned()
 }
 
-fn fetch_jars() -> Result<PathBuf, String> {
+fn fetch_jars(version: &str) -> Result<PathBuf, String> {
     let pom = once::package().join("tests/java/pom.xml");
     let inputs = fs::read_to_string(&pom).expect("tests/java/pom.xml is checked in");
-    let folder = once::made_once("kafka-4.4.0", &inputs, |folder| {
+    let folder = once::made_once(&format!("kafka-{version}"), &inputs, |folder| {
         let mut maven = Command::new("mvn");
         maven.args(["-q", "-B", "dependency:copy-dependencies", "-f"]).arg(&pom);
+        maven.arg(format!("-Dkafka.version={version}"));
         maven.arg(format!("-DoutputDirectory={}", folder.join("lib").display()));
         process::run(&mut maven, "", Duration::from_secs(600)).ok().map(drop)
     })?;
     Ok(folder.join("lib"))
 }
 
+/// The classes of `tests/java`, compiled against the current Kafka.
+pub fn classes() -> Option<&'static PathBuf> {
+    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+    let jars = kafka_jars(CURRENT)?;
+    Some(CLASSES.get_or_init(|| {
+        compile(&jars).unwrap_or_else(|e| panic!("tests/java does not compile: {e}"))
+    }))
+}
+
 /// The Java clients of the tests.
 #[derive(Debug, Clone)]
 pub struct Java {
     class_path: String,
+    environment: Vec<(&'static str, PathBuf)>,
     properties: Vec<String>,
 }
 
 impl Java {
     /// Fetches and compiles what is not there yet.
     pub fn get() -> Option<Self> {
-        static CLASSES: OnceLock<PathBuf> = OnceLock::new();
-        let jars = kafka_jars()?;
-        let classes = CLASSES.get_or_init(|| {
-            compile(jars).unwrap_or_else(|e| panic!("tests/java does not compile: {e}"))
-        });
+        Self::of(CURRENT)
+    }
+
+    /// The same programs with the clients of another version of Kafka.
+    pub fn of(version: &str) -> Option<Self> {
+        let (classes, jars) = (classes()?, kafka_jars(version)?);
         let class_path = format!("{}:{}/*", classes.display(), jars.display());
-        Some(Self { class_path, properties: Vec::new() })
+        Some(Self { class_path, environment: Vec::new(), properties: Vec::new() })
     }
 
     /// With a property of the virtual machine, `name=value`.
+    #[must_use]
     pub fn property(mut self, property: &str) -> Self {
         self.properties.push(format!("-D{property}"));
+        self
+    }
+
+    /// Lets `dialled` see where its programs connect to.
+    #[must_use]
+    pub fn watched(mut self, dialled: &Dialled) -> Self {
+        self.environment = dialled.environment();
         self
     }
 
@@ -65,10 +93,11 @@ impl Java {
         java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         java.args(&self.properties);
         java.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.class_path]);
+        java.envs(self.environment.iter().cloned());
         java
     }
 
-    /// Sends `cases` with the producer of kafka-clients 4.4 and returns what it saw, in order. `settings` are the
+    /// Sends `cases` with the producer of kafka-clients and returns what it saw, in order. `settings` are the
     /// producer's (`linger.ms=1000`), its defaults otherwise: idempotent, acks=all.
     ///
     /// All records are handed over before the producer is flushed: with a long `linger.ms`, those of a partition share
@@ -84,6 +113,19 @@ impl Java {
         let mut java = self.command();
         java.arg("ProduceCases").arg(bootstrap).args(settings);
         RunningProducer::start(java)
+    }
+
+    /// Joins `group`, and stays until it is told to leave.
+    pub fn member(
+        &self,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        settings: &[&str],
+    ) -> RunningMember {
+        let mut java = self.command();
+        java.args(["GroupMember", bootstrap, topic, group]).args(settings);
+        RunningMember::start(java)
     }
 
     /// Reads `count` records of `topic` as a member of `group`; fewer if no more come for a while.
@@ -123,59 +165,6 @@ impl Java {
     pub fn admin_tour(&self, bootstrap: &str, topic: &str) -> Tour {
         let lines = self.run("AdminTour", &[bootstrap, topic], "").json_lines();
         Tour { lines }
-    }
-}
-
-/// A producer that waits for what to send; it is killed on drop.
-#[derive(Debug)]
-pub struct RunningProducer {
-    process: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl RunningProducer {
-    fn start(mut java: Command) -> Self {
-        // What it complains about is seen where the test fails.
-        java.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut process = java.spawn().unwrap_or_else(|e| panic!("{java:?}: {e}"));
-        let stdin = process.stdin.take().expect("stdin is piped");
-        let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
-        Self { process, stdin, stdout }
-    }
-
-    /// Hands over `cases` and flushes: with a long `linger.ms`, those of a partition share a batch. Does not wait.
-    pub fn begin(&mut self, cases: &[Case]) {
-        let lines = format!("{}{{\"flush\": true}}\n", case::to_lines(cases));
-        self.stdin.write_all(lines.as_bytes()).expect("the producer runs");
-        self.stdin.flush().expect("the producer runs");
-    }
-
-    /// What became of the next `count` records that were handed over.
-    pub fn outcomes(&mut self, count: usize) -> Vec<Outcome> {
-        let outcome = |line: String| {
-            let json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
-            Outcome::from_json(&json)
-        };
-        let mut line = || {
-            let mut line = String::new();
-            self.stdout.read_line(&mut line).expect("the producer speaks UTF-8");
-            line
-        };
-        (0..count).map(|_| outcome(line())).collect()
-    }
-
-    /// Sends `cases`, flushed at the end, and waits for what becomes of them.
-    pub fn send(&mut self, cases: &[Case]) -> Vec<Outcome> {
-        self.begin(cases);
-        self.outcomes(cases.len())
-    }
-}
-
-impl Drop for RunningProducer {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
     }
 }
 

@@ -1,4 +1,4 @@
-//! A real Apache Kafka 4.4.0: one broker or several, each of them controller as well (KRaft), on free local ports.
+//! A real Apache Kafka: one broker or several, each of them controller as well (KRaft), on free local ports.
 //!
 //! No broker survives the tests, however they end: see [`Guardian`].
 
@@ -39,6 +39,10 @@ pub struct Options {
     /// Listeners beside the one in the clear, as name and security protocol (`("MTLS", "SSL")`); their settings are among
     /// the properties (`listener.name.mtls.ssl.client.auth`).
     pub listeners: Vec<(&'static str, &'static str)>,
+    /// Plugins that the brokers shall find beside their jars.
+    pub plugins: Option<PathBuf>,
+    /// The version of Kafka; [`java::CURRENT`] otherwise.
+    pub version: Option<&'static str>,
 }
 
 /// The one broker that the tests of a binary share; it must not be stopped.
@@ -57,10 +61,10 @@ fn shared(
     cell: &'static OnceLock<Result<Kafka, String>>,
     brokers: usize,
 ) -> Option<&'static Kafka> {
-    let jars = java::kafka_jars()?;
+    let jars = java::kafka_jars(java::CURRENT)?;
     let options = Options { brokers, ..Options::default() };
     // A start that failed is not tried again by every test.
-    let kafka = cell.get_or_init(|| Kafka::start(jars, &options));
+    let kafka = cell.get_or_init(|| Kafka::start(&jars, &options));
     Some(kafka.as_ref().unwrap_or_else(|why| panic!("{why}")))
 }
 
@@ -77,7 +81,8 @@ impl Kafka {
 
     /// Brokers with settings of the test's own.
     pub fn with(options: &Options) -> Option<Self> {
-        Some(Self::start(java::kafka_jars()?, options).unwrap_or_else(|why| panic!("{why}")))
+        let jars = java::kafka_jars(options.version.unwrap_or(java::CURRENT))?;
+        Some(Self::start(&jars, options).unwrap_or_else(|why| panic!("{why}")))
     }
 
     /// What a client puts into `bootstrap.servers`.
@@ -330,7 +335,9 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
         .zip(controller_ports)
         .map(|(node, port)| format!("{node}@127.0.0.1:{port}"))
         .collect();
-    let mut broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
+    let plugins = options.plugins.as_ref().map(|folder| format!("{}:", folder.display()));
+    let class_path = format!("{}{}/*", plugins.unwrap_or_default(), jars.display());
+    let broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
         let folder = folder.join(node_id.to_string());
         fs::create_dir(&folder).expect("a folder for the broker");
         let broker = Broker {
@@ -342,7 +349,7 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
                 .zip(more_ports.by_ref().take(more))
                 .map(|((name, protocol), port)| (*name, *protocol, port))
                 .collect(),
-            class_path: format!("{}/*", jars.display()),
+            class_path: class_path.clone(),
             folder,
             process: None,
         };
@@ -412,6 +419,7 @@ broker.session.timeout.ms=6000
 group.initial.rebalance.delay.ms=0
 group.streams.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
+log.retention.ms=-1
 num.io.threads=4
 num.network.threads=2
 offsets.topic.num.partitions=2

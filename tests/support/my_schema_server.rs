@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::java::Java;
 use super::kafka::Kafka;
 use super::proxy;
 use super::sidecar::{http_get, wait_until};
-use super::{once, process, require};
+use super::{preload, process, require};
 
 /// The server, and the program `schemaward` that asks it; both are killed on drop.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Documented {
 impl Documented {
     /// Serves `documents`, pairs of path and text, and starts the program in front of `kafka`.
     pub fn start(kafka: &Kafka, java: &Java, documents: &[(&str, String)]) -> Option<Self> {
-        let preloaded = require::or_skip(&preloaded())?.clone();
+        let preloaded = require::or_skip(&preload::library("my_schema_server"))?.clone();
         let folder = tempfile::tempdir().expect("a folder");
         for (path, text) in documents {
             let file = folder.path().join("served").join(path);
@@ -80,18 +80,6 @@ fn configuration(kafka: &Kafka, host: &str) -> String {
         proxy::BOOTSTRAP_PORT,
         kafka.address(1),
     )
-}
-
-fn preloaded() -> Result<PathBuf, String> {
-    let source = once::package().join("tests/support/my_schema_server.c");
-    let inputs = fs::read_to_string(&source).expect("my_schema_server.c is checked in");
-    require::program("cc")?;
-    let folder = once::made_once("preloaded", &inputs, |folder| {
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-o"]).arg(folder.join("my_schema_server.so"));
-        process::run(cc.arg(&source).arg("-ldl"), "", DEADLINE).ok().map(drop)
-    })?;
-    Ok(folder.join("my_schema_server.so"))
 }
 
 /// A key and a certificate of its own, which the program is told to trust.

@@ -9,14 +9,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::case::{self, Case, Outcome};
+use super::java::Tour;
+use super::preload::Dialled;
 use super::process::{self, Finished};
+use super::running::{RunningMember, RunningProducer};
 use super::{once, require};
 
 /// The interpreter of the environment.
 #[derive(Debug, Clone)]
 pub struct Python {
     interpreter: PathBuf,
-    schema_server: Option<String>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Python {
@@ -25,26 +28,34 @@ impl Python {
         static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         let made = ENVIRONMENT.get_or_init(|| require::python().and_then(|()| make_environment()));
         let interpreter = require::or_skip(made)?.join("bin/python");
-        Some(Self { interpreter, schema_server: None })
+        Some(Self { interpreter, environment: Vec::new() })
     }
 
     /// Lets the event models name schemas at this base URL; `https://my-schema-server` otherwise.
     #[must_use]
     pub fn schemas_at(mut self, url: &str) -> Self {
-        self.schema_server = Some(url.to_owned());
+        self.environment.push(("SCHEMA_SERVER", url.into()));
+        self
+    }
+
+    /// Lets `dialled` see where its programs connect to.
+    #[must_use]
+    pub fn watched(mut self, dialled: &Dialled) -> Self {
+        self.environment.extend(dialled.environment());
         self
     }
 
     /// Runs one of the scripts in `tests/python` to its end.
     pub fn run(&self, script: &str, args: &[&str], stdin: &str) -> Finished {
+        process::run(&mut self.command(script, args), stdin, DEADLINE)
+    }
+
+    fn command(&self, script: &str, args: &[&str]) -> Command {
         let mut python = Command::new(&self.interpreter);
         // The scripts' folder is part of the package: nothing shall be written there.
-        python.env("PYTHONDONTWRITEBYTECODE", "1");
-        if let Some(url) = &self.schema_server {
-            python.env("SCHEMA_SERVER", url);
-        }
+        python.env("PYTHONDONTWRITEBYTECODE", "1").envs(self.environment.iter().cloned());
         python.arg(once::package().join("tests/python").join(script)).args(args);
-        process::run(&mut python, stdin, DEADLINE)
+        python
     }
 
     /// Sends `cases` with confluent-kafka (librdkafka) and returns what its delivery reports say, in order. `settings`
@@ -58,6 +69,43 @@ impl Python {
         let args = [&[bootstrap], settings].concat();
         let finished = self.run("produce_confluent.py", &args, &case::to_lines(cases));
         finished.json_lines().iter().map(Outcome::from_json).collect()
+    }
+
+    /// Starts the same producer, to be told what to send while it runs. With `commit=true` and a `transactional.id`, what
+    /// it is told at once is one transaction.
+    pub fn confluent_producer(&self, bootstrap: &str, settings: &[&str]) -> RunningProducer {
+        let args = [&[bootstrap], settings].concat();
+        RunningProducer::start(self.command("produce_confluent.py", &args))
+    }
+
+    /// Sends `cases`, each by itself, with aiokafka.
+    pub fn produce_aiokafka(
+        &self,
+        bootstrap: &str,
+        settings: &[&str],
+        cases: &[Case],
+    ) -> Vec<Outcome> {
+        let args = [&[bootstrap], settings].concat();
+        let finished = self.run("produce_aiokafka.py", &args, &case::to_lines(cases));
+        finished.json_lines().iter().map(Outcome::from_json).collect()
+    }
+
+    /// Joins `group` with `library`, `aiokafka` or `confluent`, and stays until it is told to leave.
+    pub fn member(
+        &self,
+        library: &str,
+        bootstrap: &str,
+        topic: &str,
+        group: &str,
+        settings: &[&str],
+    ) -> RunningMember {
+        let args = [&[library, bootstrap, topic, group], settings].concat();
+        RunningMember::start(self.command("group_member.py", &args))
+    }
+
+    /// Creates `topic` and asks with `library` for everything that an administrator asks for.
+    pub fn admin_tour(&self, library: &str, bootstrap: &str, topic: &str) -> Tour {
+        Tour { lines: self.run("admin_tour.py", &[library, bootstrap, topic], "").json_lines() }
     }
 
     /// Sends the events of [`EVENT_CASES`] that are named, each by itself, with aiokafka and dataclasses-avroschema.

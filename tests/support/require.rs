@@ -21,6 +21,14 @@ pub fn python() -> Result<(), String> {
     program("python3")
 }
 
+/// kcat; it alone is required by `SCHEMAWARD_REQUIRE_KCAT=1`, as it comes with few systems.
+///
+/// # Errors
+/// It is missing.
+pub fn kcat() -> Result<(), String> {
+    program_that_answers("kcat", "-V")
+}
+
 /// Node and its package tool.
 ///
 /// # Errors
