@@ -17,8 +17,8 @@ const HEADERS: [&str; 4] = ["-H", "content-type=avro", "-H", "schema-id=1"];
 #[test]
 #[ignore = "long: scripts/full runs it"]
 fn kcat_produces_consumes_and_lists_as_it_does_without_the_proxy() {
-    let kcat = require::kcat();
-    let found = require::or_skip_unless(&["SCHEMAWARD_REQUIRE_KCAT"], &kcat);
+    let installed = require::kcat();
+    let found = require::or_skip_unless(&["SCHEMAWARD_REQUIRE_KCAT"], &installed);
     let (Some(()), Some(world)) = (found, World::start()) else { return };
     let topic = "kcat";
     world.create_topic(topic, 6);
