@@ -57,6 +57,7 @@ impl Stage {
             brokers: 1,
             listeners: vec![("TLS", "SSL"), ("MTLS", "SSL")],
             properties: broker_properties(files.folder()),
+            ..Options::default()
         })?;
         let registry = Registry::start().await;
         registry.id(1, USER);

@@ -33,7 +33,12 @@ fn cluster() -> Option<&'static Kafka> {
     let start = || {
         let reporter = ("metric.reporters".to_owned(), "TelemetryReceiver".to_owned());
         let plugins = Some(java::classes()?.clone());
-        Kafka::with(&Options { brokers: 3, properties: vec![reporter], plugins, version: None })
+        Kafka::with(&Options {
+            brokers: 3,
+            properties: vec![reporter],
+            plugins,
+            ..Options::default()
+        })
     };
     KAFKA.get_or_init(start).as_ref()
 }
