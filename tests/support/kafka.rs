@@ -330,7 +330,7 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
         .zip(controller_ports)
         .map(|(node, port)| format!("{node}@127.0.0.1:{port}"))
         .collect();
-    let mut broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
+    let broker = |((node_id, &port), &controller_port): ((i32, &u16), &u16)| {
         let folder = folder.join(node_id.to_string());
         fs::create_dir(&folder).expect("a folder for the broker");
         let broker = Broker {
