@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wire", &["limits", "cursor", "text"]),
     ("reason", &["wire"]),
     ("metrics", &["reason"]),
-    ("tls", &["text", "metrics"]),
+    ("tls", &["limits", "text", "metrics"]),
     ("record", &["limits", "cursor"]),
     ("avro", &["limits", "cursor", "text"]),
     ("schema", &["limits", "avro", "text", "metrics"]),

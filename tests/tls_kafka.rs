@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{net::TcpStream, path::Path};
+use std::{net::TcpStream, path::Path, time::Duration};
 
 use bytes::Bytes;
 use support::{
@@ -21,9 +21,11 @@ use support::{
     sidecar::{USER, user},
     wait::until,
 };
+use tokio::time::timeout;
 
 mod support;
 
+const PATIENCE: Duration = Duration::from_secs(60);
 const SIDES: [&str; 3] = ["plain", "tls", "mtls"];
 
 /// A broker with three listeners, and the authorities of everybody.
@@ -204,6 +206,12 @@ async fn every_combination_of_plain_tls_and_mtls_works_with_real_clients_and_bro
     each(&all.collect::<Vec<_>>()).await;
 }
 
+/// Waits for an answer that `wanted` takes, and shows the log where there is none.
+async fn eventually(program: &mut Program, path: &str, wanted: impl Fn(&http::Reply) -> bool) {
+    let reply = timeout(PATIENCE, program.until(path, wanted)).await;
+    assert!(reply.is_ok(), "no such answer at {path}\n{}", program.said());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_cannot_be_trusted_or_does_not_trust_is_named_and_counted() {
     let Some(stage) = Stage::start().await else { return };
@@ -233,7 +241,7 @@ async fn a_broker_that_cannot_be_trusted_or_does_not_trust_is_named_and_counted(
             "does not accept our certificate",
         ),
         ("plain", format!("{{{ca}}}"), Some("tls"), "TLS handshake failed: "),
-        ("tls", "null".to_owned(), None, "it speaks TLS, but there is no upstream.tls"),
+        ("tls", "null".to_owned(), None, "the broker speaks TLS, but there is no upstream.tls"),
     ];
     for (broker, tls, counted, expected) in table {
         let mut program = stage.run(&loopback(), "", broker, &tls);
@@ -241,15 +249,17 @@ async fn a_broker_that_cannot_be_trusted_or_does_not_trust_is_named_and_counted(
             program.ready().await;
             continue;
         }
-        let reply = program.until("/readyz", |reply| reply.body.contains(expected)).await;
-        assert_eq!(reply.status, 503, "{}", reply.body);
+        eventually(&mut program, "/readyz", |reply| {
+            reply.status == 503 && reply.body.contains(expected)
+        })
+        .await;
         let Some(kind) = counted else { continue };
         let mut client = TcpStream::connect(program.bootstrap()).unwrap();
         // Where a broker judges after the handshake, it is asked for something.
         std::io::Write::write_all(&mut client, &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])
             .unwrap();
         let line = format!("schemaward_upstream_errors_total{{kind=\"{kind}\"}} 0\n");
-        program.until("/metrics", |reply| !reply.body.contains(&line)).await;
+        eventually(&mut program, "/metrics", |reply| !reply.body.contains(&line)).await;
     }
 }
 
@@ -263,10 +273,10 @@ async fn what_brokers_are_shown_and_believed_by_rotates_without_a_restart() {
         "{{ca: {at}/rotating-ca.crt, certificate: {at}/rotating.crt, key: {at}/rotating.key}}"
     );
     let mut program = stage.run(&loopback(), "", "mtls", &tls);
-    program.until("/readyz", |reply| reply.body.contains("UnknownIssuer")).await;
+    eventually(&mut program, "/readyz", |reply| reply.body.contains("UnknownIssuer")).await;
     stage.files.write("rotating-ca.crt", &stage.brokers.pem());
     let refused = |reply: &http::Reply| reply.body.contains("does not accept our certificate");
-    program.until("/readyz", refused).await;
+    eventually(&mut program, "/readyz", refused).await;
     assert!(program.said().contains("has expired on 2020-01-01"), "{}", program.said());
     stage.files.identity("rotating", &stage.schemawards.issue("schemaward", &[]));
     let program = program.ready().await;

@@ -38,6 +38,8 @@ const METADATA: i16 = 1;
 enum ProbeError {
     #[error("{error}: {}", error.source)]
     Dial { error: DialError },
+    #[error("the broker speaks TLS, but there is no upstream.tls")]
+    SpeaksTls,
     #[error("the broker did not answer within {ATTEMPT:?}")]
     Deadline,
     #[error("the broker closed the connection or sent no answer: {0}")]
@@ -58,12 +60,6 @@ impl ProbeError {
                 Some(tls::explain(error))
             }
             Self::Read(ReadError::Io(error)) => Some(error.to_string()),
-            Self::Wire(WireError::FrameTooLarge { size, .. })
-            | Self::Read(ReadError::Wire(WireError::FrameTooLarge { size, .. }))
-                if tls::looks_like_tls(*size) =>
-            {
-                Some("it speaks TLS, but there is no upstream.tls".to_owned())
-            }
             _ => None,
         }
     }
@@ -134,6 +130,9 @@ async fn answer(
 ) -> Result<Frame, ProbeError> {
     let mut holding = gateway.budget.holder();
     let header = loop {
+        if speaks_tls(input.buffered()) {
+            return Err(ProbeError::SpeaksTls);
+        }
         if let Some(header) = frame::response_header(input.buffered())? {
             break header;
         }
@@ -148,4 +147,10 @@ async fn answer(
     let total = header.size.saturating_add(4);
     let bytes = input.whole(total, &mut holding, 0, Stage::Begin).await?;
     Ok(Frame::from_bytes(bytes.freeze())?)
+}
+
+/// Whether an answer begins like TLS, an alert for example, which is shorter than any answer.
+fn speaks_tls(answer: &[u8]) -> bool {
+    let size = answer.first_chunk().map(|size| u32::from_be_bytes(*size));
+    size.and_then(|size| usize::try_from(size).ok()).is_some_and(tls::looks_like_tls)
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use rustls::{AlertDescription, Error, InvalidMessage};
 
+use crate::limits::MAX_SHOWN_BYTES;
+
 /// Whether `error` is TLS's and not the socket's.
 #[must_use]
 pub fn is_tls_error(error: &io::Error) -> bool {
@@ -26,12 +28,17 @@ pub fn explain(error: &io::Error) -> String {
             Some(complaint) => format!("the other side {complaint} (alert {alert:?})"),
             None => format!("the other side broke the handshake off (alert {alert:?})"),
         },
-        Some(error) => crate::text::shown(error.to_string().as_bytes()),
+        Some(error) => plain(&error.to_string()),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the other side closed in the middle of the handshake".to_owned()
         }
         None => error.to_string(),
     }
+}
+
+/// One line of bounded length: names in the certificate of the other side may stand in it, quoted and escaped already.
+fn plain(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(MAX_SHOWN_BYTES).collect()
 }
 
 const fn complaint(alert: AlertDescription) -> Option<&'static str> {
