@@ -24,7 +24,7 @@ use schemaward::proxy::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::{Identity, SequenceGuard},
-    settings::{ClientAuth, ListenSettings, PortRange, TimeSettings},
+    settings::{ClientAuth, ClientLogins, ListenSettings, PortRange, TimeSettings},
     topic_ids::TopicIds,
 };
 use schemaward::record::{Batch, Scratch, Unlimited};
@@ -229,6 +229,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&listen)),
             topics: Arc::new(TopicIds::default()),
+            logins: ClientLogins::Pass,
         },
         guard: Arc::new(SequenceGuard::new(10_000, Duration::from_secs(60))),
         budget: MemoryBudget::new(64 * MIB, Duration::from_secs(30)),
@@ -238,6 +239,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         times: TimeSettings {
             lookup_deadline: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
             drain_grace: Duration::from_secs(30),
         },
         draining,

@@ -22,6 +22,13 @@ impl Check {
     pub(super) fn execute(self) -> Exit {
         match Config::load(&self.config, process_environment()) {
             Ok(config) => {
+                for warning in config.warnings() {
+                    eprintln!("warning: {warning}");
+                }
+                if let Some(unreadable) = config.unreadable() {
+                    eprintln!("{unreadable}");
+                    return Exit::Usage;
+                }
                 // The first line is a comment, so that the whole output is a configuration file.
                 let shown = format!("# ok\n{}", config.effective().to_yaml());
                 match io::stdout().write_all(shown.as_bytes()) {

@@ -7,7 +7,11 @@ use std::{
 
 use super::{
     Config,
-    sections::{CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, TOMBSTONES},
+    sections::{
+        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, SASL_MECHANISMS,
+        TOMBSTONES,
+    },
+    upstream::DEFAULT_MECHANISM,
     values::{show_duration, show_size, word_for},
 };
 use crate::{
@@ -65,6 +69,18 @@ impl Config {
         Tree::Map(vec![
             ("bootstrap", Tree::List(brokers.collect())),
             ("connect_timeout", span(self.upstream.connect_timeout)),
+            ("sasl", self.sasl_tree()),
+        ])
+    }
+
+    fn sasl_tree(&self) -> Tree {
+        let sasl = self.upstream.sasl.as_ref();
+        let mechanism = sasl.map_or(DEFAULT_MECHANISM, |sasl| sasl.mechanism);
+        let file = |path: &std::path::PathBuf| path.display().to_string();
+        Tree::Map(vec![
+            ("mechanism", word(word_for(&SASL_MECHANISMS, mechanism))),
+            ("username_file", optional(sasl.map(|sasl| file(&sasl.username_file)))),
+            ("password_file", optional(sasl.map(|sasl| file(&sasl.password_file)))),
         ])
     }
 
@@ -88,6 +104,7 @@ impl Config {
             ("memory_budget", Tree::Word(show_size(self.memory_budget))),
             ("lookup_deadline", span(self.times.lookup_deadline)),
             ("stall_timeout", span(self.times.stall_timeout)),
+            ("handshake_timeout", span(self.times.handshake)),
         ])
     }
 

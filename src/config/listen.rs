@@ -19,6 +19,7 @@ use crate::{
 pub(super) struct Bound {
     pub(super) bootstrap: Option<SocketAddr>,
     pub(super) broker_ports: Vec<PortRange>,
+    pub(super) client_auth: Option<ClientAuth>,
 }
 
 pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound) {
@@ -39,6 +40,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
         bound.bootstrap = Some(bootstrap.value);
         let advertised_host = check::advertised_host(&section, &bootstrap, advertised);
         let client_auth = check::client_auth(&section, &bootstrap, client_auth);
+        bound.client_auth = client_auth;
         Some(ListenSettings {
             bootstrap: bootstrap.value,
             broker_ports: bound.broker_ports.clone(),
@@ -52,8 +54,8 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
 
 fn client_auth(value: &Value) -> Result<ClientAuth, String> {
     match value {
-        Value::Text(text) if matches!(text.as_str(), "sasl" | "mtls") => {
-            Err(format!("{text} is not supported yet, only none"))
+        Value::Text(text) if text == "mtls" => {
+            Err("mtls is not supported yet, only none and sasl".to_owned())
         }
         other => word(&CLIENT_AUTHS)(other),
     }

@@ -28,7 +28,10 @@ use crate::{
     limits::{LOOKUP_DEADLINE, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::LogSettings,
     metrics::MetricsSettings,
-    proxy::settings::{ListenSettings, TimeSettings, UpstreamSettings},
+    proxy::{
+        sasl::credentials::Credentials,
+        settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
+    },
     schema::{CacheSettings, RegistrySettings},
     validate::{metadata::HeaderNames, policy::RuleSettings},
 };
@@ -94,10 +97,38 @@ pub const DEFAULT_MEMORY_BUDGET: usize = 64 * MIB;
 pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
     lookup_deadline: LOOKUP_DEADLINE,
     stall_timeout: Duration::from_secs(30),
+    handshake: Duration::from_secs(10),
     drain_grace: Duration::from_secs(25),
 };
 
 impl Config {
+    /// What becomes of clients' logins.
+    #[must_use]
+    pub const fn client_logins(&self) -> ClientLogins {
+        match (&self.upstream.sasl, self.listen.client_auth) {
+            (Some(_), _) => ClientLogins::Refuse,
+            (None, ClientAuth::Sasl) => ClientLogins::Require,
+            (None, ClientAuth::None) => ClientLogins::Pass,
+        }
+    }
+
+    /// What is allowed and should not be.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let clear = self.upstream.sends_password_in_the_clear().then(|| {
+            "upstream.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
+                .to_owned()
+        });
+        clear.into_iter().collect()
+    }
+
+    /// What is wrong with the files that are read again while the proxy runs.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<String> {
+        let faulty = self.upstream.sasl.as_ref().and_then(|sasl| Credentials::read(sasl).err());
+        faulty.map(|error| format!("upstream.sasl: {error}"))
+    }
+
     /// Reads the file at `path` and lays `environment` over it, see [`process_environment`].
     ///
     /// # Errors

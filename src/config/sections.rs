@@ -17,7 +17,7 @@ use crate::{
     limits::{FrameLimit, KIB, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
-    proxy::settings::{ClientAuth, TimeSettings},
+    proxy::settings::{ClientAuth, SaslMechanism, TimeSettings},
     schema::{CacheSettings, RegistrySettings},
     validate::{
         metadata::HeaderNames,
@@ -54,7 +54,13 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
-pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 1] = [("none", ClientAuth::None)];
+pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 2] =
+    [("none", ClientAuth::None), ("sasl", ClientAuth::Sasl)];
+pub(super) const SASL_MECHANISMS: [(&str, SaslMechanism); 3] = [
+    ("PLAIN", SaslMechanism::Plain),
+    ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
+    ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
+];
 pub(super) const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
     ("warn", LogLevel::Warn),
@@ -240,6 +246,11 @@ fn limits(mut section: Section<'_>) -> Limits {
                 "stall_timeout",
                 DEFAULT_TIMES.stall_timeout,
                 duration(Duration::from_secs(1)..=MINUTE * 10),
+            ),
+            handshake: section.or(
+                "handshake_timeout",
+                DEFAULT_TIMES.handshake,
+                duration(MILLI * 10..=MINUTE * 5),
             ),
             ..DEFAULT_TIMES
         },

@@ -62,13 +62,21 @@ pub enum UpstreamErrorKind {
     ConnectTimeout,
     /// A connection broke.
     Io,
+    /// schemaward's own login failed.
+    Login,
     /// The broker sent what cannot be read.
     Protocol,
 }
 
 impl UpstreamErrorKind {
-    const ALL: [Self; 5] =
-        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Protocol];
+    const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Io,
+        Self::Login,
+        Self::Protocol,
+    ];
 
     /// The `kind` label.
     #[must_use]
@@ -78,6 +86,7 @@ impl UpstreamErrorKind {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Io => "io",
+            Self::Login => "login",
             Self::Protocol => "protocol",
         }
     }
@@ -118,7 +127,7 @@ pub struct Metrics {
     connections: IntGauge,
     connections_total: IntCounter,
     bytes: [IntCounter; 2],
-    upstream_errors: [IntCounter; 5],
+    upstream_errors: [IntCounter; 6],
     config_reloads: [IntCounter; 2],
     validation_seconds: Histogram,
     registry_requests: HashMap<&'static str, IntCounter>,
@@ -295,7 +304,7 @@ impl Metrics {
 }
 
 /// The families by direction, kind and outcome, in the order of their enums.
-fn closed_families(families: &Families) -> ([IntCounter; 2], [IntCounter; 5], [IntCounter; 2]) {
+fn closed_families(families: &Families) -> ([IntCounter; 2], [IntCounter; 6], [IntCounter; 2]) {
     let bytes = families.closed(
         "bytes_total",
         "Bytes taken from sockets.",

@@ -16,8 +16,7 @@ use super::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
-    transport::Transport,
-    upstream::{Dial, DialError, Upstream},
+    upstream::{Connected, Dial, DialError, Upstream},
 };
 
 /// How long a listener rests when the system has no socket left.
@@ -159,7 +158,7 @@ async fn welcome<S, D>(
         Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
     };
     let Entered { io, address, .. } = entered;
-    let broker = match connect(leads, gateway, upstream).await {
+    let Connected { io: broker, session } = match connect(leads, gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
@@ -167,10 +166,13 @@ async fn welcome<S, D>(
             return;
         }
     };
-    let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
-    match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
+    let peer = Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name);
+    let (gateway, peer) = (Arc::clone(gateway), Arc::new(peer));
+    let served =
+        connection::serve(Arc::clone(&gateway), peer, split(io), split(broker), session).await;
+    match served {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
-        Err(error) => connection::log_end(gateway, address, &error),
+        Err(error) => connection::log_end(&gateway, address, &error),
     }
 }
 
@@ -178,7 +180,7 @@ async fn connect<D: Dial>(
     leads: Leads,
     gateway: &Gateway,
     upstream: &Upstream<D>,
-) -> Result<Transport<D::Io>, DialError> {
+) -> Result<Connected<D::Io>, DialError> {
     let known = match leads {
         Leads::Bootstrap => None,
         Leads::Port(port) => gateway.cluster.addresses.broker(port),

@@ -14,6 +14,7 @@ pub mod produce;
 pub mod reader;
 mod report;
 pub mod responses;
+pub mod sasl;
 pub mod sequence_guard;
 pub mod settings;
 pub mod topic_ids;

@@ -31,6 +31,13 @@ impl Identity {
     pub fn peer(listener: &str, address: IpAddr) -> Self {
         Self(format!("{listener} {address}").into())
     }
+
+    /// Whoever has logged in as `user` by `mechanism` at the listener called `listener`. The mechanism is a part of it:
+    /// names mean something within one only.
+    #[must_use]
+    pub fn user(listener: &str, mechanism: &str, user: &str) -> Self {
+        Self(format!("{listener} {mechanism} {user}").into())
+    }
 }
 
 /// A batch of an idempotent producer, as the guard sees it.

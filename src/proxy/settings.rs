@@ -1,6 +1,6 @@
 //! What the configuration says about listeners, brokers and time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::wire::NodeId;
 
@@ -11,6 +11,15 @@ pub struct BrokerAddress {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+impl BrokerAddress {
+    /// Whether it cannot lead out of this host.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl std::fmt::Display for BrokerAddress {
@@ -39,6 +48,19 @@ pub struct PortRange {
 pub enum ClientAuth {
     /// Everybody who reaches it: the default on loopback only, elsewhere it must be written down.
     None,
+    /// Whom the broker has accepted: until then nothing but a login passes.
+    Sasl,
+}
+
+/// What becomes of a client's login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientLogins {
+    /// It passes to the broker if there is one.
+    Pass,
+    /// It is not offered: schemaward has logged in itself.
+    Refuse,
+    /// It passes, and nothing else does before it.
+    Require,
 }
 
 /// Where clients are awaited.
@@ -61,6 +83,51 @@ pub struct UpstreamSettings {
     pub bootstrap: Vec<BrokerAddress>,
     /// Time to connect to one address (`upstream.connect_timeout`).
     pub connect_timeout: Duration,
+    /// schemaward's own login (`upstream.sasl`).
+    pub sasl: Option<SaslSettings>,
+}
+
+impl UpstreamSettings {
+    /// Whether a password travels where others can read it.
+    #[must_use]
+    pub fn sends_password_in_the_clear(&self) -> bool {
+        let plain = self.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == SaslMechanism::Plain);
+        plain && !self.bootstrap.iter().all(BrokerAddress::is_loopback)
+    }
+}
+
+/// How schemaward logs in at brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaslSettings {
+    /// `upstream.sasl.mechanism`.
+    pub mechanism: SaslMechanism,
+    /// File that holds the user name (`upstream.sasl.username_file`), read at each login.
+    pub username_file: PathBuf,
+    /// File that holds the password (`upstream.sasl.password_file`), read at each login.
+    pub password_file: PathBuf,
+}
+
+/// A mechanism of schemaward's own login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// The password itself (RFC 4616).
+    Plain,
+    /// A proof of the password by SHA-256 (RFC 7677).
+    ScramSha256,
+    /// A proof of the password by SHA-512.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// As Kafka calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
 }
 
 /// How long things may take.
@@ -70,6 +137,8 @@ pub struct TimeSettings {
     pub lookup_deadline: Duration,
     /// How long unfinished work may hold memory without progress while others wait for it (`limits.stall_timeout`).
     pub stall_timeout: Duration,
+    /// How long a client may take to be let in (`limits.handshake_timeout`).
+    pub handshake: Duration,
     /// How long a drain waits for what is in flight (`drain.grace`).
     pub drain_grace: Duration,
 }

@@ -3,25 +3,32 @@
 use std::{
     future::Future,
     io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
+    sasl::own_login::{Exchange, LoginError, Next, OwnLogin, Session},
     settings::{BrokerAddress, UpstreamSettings},
     transport::Transport,
 };
-use crate::metrics::UpstreamErrorKind;
+use crate::{
+    metrics::UpstreamErrorKind,
+    wire::{Frame, WireError, sasl},
+};
 
 /// Why no broker could be reached. Scope: one client connection.
 #[derive(Debug, thiserror::Error)]
-#[error("broker {address} cannot be reached")]
+#[error("broker {address} {}", what(.kind))]
 pub struct DialError {
     /// The address tried last.
     pub address: BrokerAddress,
@@ -30,6 +37,22 @@ pub struct DialError {
     /// Why.
     #[source]
     pub source: io::Error,
+}
+
+const fn what(kind: &UpstreamErrorKind) -> &'static str {
+    match kind {
+        UpstreamErrorKind::Login => "does not let schemaward in",
+        _ => "cannot be reached",
+    }
+}
+
+/// A connection to a broker, ready for a client's requests.
+#[derive(Debug)]
+pub struct Connected<S> {
+    /// The bytes of it.
+    pub io: Transport<S>,
+    /// schemaward's own login, where it has one.
+    pub session: Option<Session>,
 }
 
 /// Opens byte streams to addresses; with [`Accept`](super::listener::Accept), what a simulated network replaces.
@@ -61,6 +84,7 @@ pub struct Upstream<D = TcpDial> {
     dial: D,
     bootstrap: Vec<BrokerAddress>,
     connect_timeout: Duration,
+    login: Option<Arc<OwnLogin>>,
     start: AtomicUsize,
 }
 
@@ -72,28 +96,42 @@ impl<D: Dial> Upstream<D> {
             dial,
             bootstrap: settings.bootstrap.clone(),
             connect_timeout: settings.connect_timeout,
+            login: settings
+                .sasl
+                .clone()
+                .map(|sasl| OwnLogin::new(sasl, settings.connect_timeout)),
             start: AtomicUsize::new(0),
         }
     }
 
-    /// Connects to the broker at `address`.
+    /// Connects to the broker at `address`, and logs in where schemaward does so itself.
     ///
     /// # Errors
-    /// [`DialError`] when it refuses or does not answer in time.
-    pub async fn connect(&self, address: &BrokerAddress) -> Result<Transport<D::Io>, DialError> {
-        let (kind, source) = match timeout(self.connect_timeout, self.dial.dial(address)).await {
-            Ok(Ok(stream)) => return Ok(Transport::Plain(stream)),
-            Ok(Err(error)) => (UpstreamErrorKind::Connect, error),
-            Err(_) => (UpstreamErrorKind::ConnectTimeout, io::ErrorKind::TimedOut.into()),
+    /// [`DialError`] when it refuses, does not answer in time, or does not accept the login.
+    pub async fn connect(&self, address: &BrokerAddress) -> Result<Connected<D::Io>, DialError> {
+        let failed = |kind, source| DialError { address: address.clone(), kind, source };
+        let end = Instant::now() + self.connect_timeout;
+        let mut io = match timeout_at(end, self.dial.dial(address)).await {
+            Ok(Ok(stream)) => Transport::Plain(stream),
+            Ok(Err(error)) => return Err(failed(UpstreamErrorKind::Connect, error)),
+            Err(_) => {
+                let source = io::ErrorKind::TimedOut.into();
+                return Err(failed(UpstreamErrorKind::ConnectTimeout, source));
+            }
         };
-        Err(DialError { address: address.clone(), kind, source })
+        let Some(login) = &self.login else { return Ok(Connected { io, session: None }) };
+        let logged_in = timeout_at(end, log_in(login, &mut io)).await;
+        match logged_in.unwrap_or(Err(LoginError::Deadline)) {
+            Ok(session) => Ok(Connected { io, session: Some(session) }),
+            Err(error) => Err(failed(UpstreamErrorKind::Login, io::Error::other(error))),
+        }
     }
 
     /// Connects to the first bootstrap broker that answers, from a rotating start.
     ///
     /// # Errors
     /// [`DialError`] of the last one when none answers.
-    pub async fn connect_bootstrap(&self) -> Result<Transport<D::Io>, DialError> {
+    pub async fn connect_bootstrap(&self) -> Result<Connected<D::Io>, DialError> {
         let start = self.start.fetch_add(1, Ordering::Relaxed);
         let count = self.bootstrap.len();
         let mut last = None;
@@ -112,3 +150,39 @@ impl<D: Dial> Upstream<D> {
         }))
     }
 }
+
+/// Logs in over a connection on which nothing else was sent.
+async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+    login: &Arc<OwnLogin>,
+    io: &mut S,
+) -> Result<Session, LoginError> {
+    let (mut exchange, mut request) = Exchange::begin(login).await?;
+    loop {
+        let bytes = request.frame().bytes();
+        io.write_all(bytes).await.map_err(LoginError::Io)?;
+        // Under TLS, what was taken is not yet on its way.
+        io.flush().await.map_err(LoginError::Io)?;
+        match exchange.take(&answer(io).await?).await? {
+            Next::Ask(rest, next) => (exchange, request) = (rest, next),
+            Next::Done(session) => return Ok(session),
+        }
+    }
+}
+
+/// Reads one answer and not a byte more.
+async fn answer<S: AsyncRead + Unpin>(io: &mut S) -> Result<Frame, LoginError> {
+    let mut bytes = vec![0; 4];
+    io.read_exact(&mut bytes).await.map_err(LoginError::Io)?;
+    let header = bytes.first_chunk().map_or(-1, |size| i32::from_be_bytes(*size));
+    let size = usize::try_from(header).map_err(|_| WireError::FrameSize { size: header })?;
+    let limit = sasl::MAX_ANSWER_BYTES;
+    if size > limit {
+        return Err(WireError::FrameTooLarge { size, limit }.into());
+    }
+    bytes.resize(size.saturating_add(4), 0);
+    io.read_exact(bytes.get_mut(4..).unwrap_or_default()).await.map_err(LoginError::Io)?;
+    Ok(Frame::from_bytes(bytes.into())?)
+}
+
+#[cfg(test)]
+mod tests;
