@@ -392,7 +392,7 @@ fn all_mistakes_come_at_once_in_the_order_of_their_lines() {
 #[test]
 fn a_login_of_its_own_needs_both_files_and_says_where_the_password_can_be_read() {
     let with = |sasl: &str, host: &str| {
-        parsed(&MINIMAL.replace("kafka:9092]", &format!("'{host}:9092'], sasl: {sasl}")))
+        parsed(&MINIMAL.replace("kafka:9092]", &format!("'{host}:9093'], sasl: {sasl}")))
     };
     for sasl in ["null", "{}", "{mechanism: SCRAM-SHA-512}", "{username_file: null}"] {
         let config = with(sasl, "kafka");
@@ -406,7 +406,8 @@ fn a_login_of_its_own_needs_both_files_and_says_where_the_password_can_be_read()
         ("PLAIN", "127.1.2.3", 0),
         ("SCRAM-SHA-256", "kafka", 0),
     ] {
-        let sasl = format!("{{mechanism: {mechanism}, username_file: /no/u, password_file: /no/p}}");
+        let sasl =
+            format!("{{mechanism: {mechanism}, username_file: /no/u, password_file: /no/p}}");
         let config = with(&sasl, host);
         assert_eq!(config.warnings().len(), warnings, "{mechanism} {host}");
         assert_eq!(config.client_logins(), ClientLogins::Refuse);

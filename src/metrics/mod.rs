@@ -69,14 +69,8 @@ pub enum UpstreamErrorKind {
 }
 
 impl UpstreamErrorKind {
-    const ALL: [Self; 6] = [
-        Self::Closed,
-        Self::Connect,
-        Self::ConnectTimeout,
-        Self::Io,
-        Self::Login,
-        Self::Protocol,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Login, Self::Protocol];
 
     /// The `kind` label.
     #[must_use]

@@ -244,11 +244,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         self.whole_within(total, self.gateway.limits.max_rewritten_response_bytes.0).await
     }
 
-    async fn whole_within(
-        &mut self,
-        total: usize,
-        limit: usize,
-    ) -> Result<Frame, ConnectionError> {
+    async fn whole_within(&mut self, total: usize, limit: usize) -> Result<Frame, ConnectionError> {
         let size = total.saturating_sub(4);
         if size > limit {
             return Err(ConnectionError::Broker(WireError::FrameTooLarge { size, limit }));

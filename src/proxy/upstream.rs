@@ -96,10 +96,7 @@ impl<D: Dial> Upstream<D> {
             dial,
             bootstrap: settings.bootstrap.clone(),
             connect_timeout: settings.connect_timeout,
-            login: settings
-                .sasl
-                .clone()
-                .map(|sasl| OwnLogin::new(sasl, settings.connect_timeout)),
+            login: settings.sasl.clone().map(|sasl| OwnLogin::new(sasl, settings.connect_timeout)),
             start: AtomicUsize::new(0),
         }
     }

@@ -121,9 +121,7 @@ impl ClientLogin {
         let required = self.logins == ClientLogins::Require;
         match (&self.state, Mechanism::named(name)) {
             (State::Idle, Some(mechanism)) => Ok(State::Named(mechanism)),
-            (State::Idle, None) if required => {
-                Err(LoginRefusal::Mechanism(shown(name.as_bytes())))
-            }
+            (State::Idle, None) if required => Err(LoginRefusal::Mechanism(shown(name.as_bytes()))),
             _ if required => Err(LoginRefusal::Overlapping),
             _ => Ok(State::Unclear),
         }

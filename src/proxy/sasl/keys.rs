@@ -43,7 +43,9 @@ impl std::fmt::Debug for Keys {
 
 impl KeyStore {
     pub(super) fn new() -> Self {
-        Self { kept: Arc::default(), one: Arc::new(Semaphore::new(1)),
+        Self {
+            kept: Arc::default(),
+            one: Arc::new(Semaphore::new(1)),
             #[cfg(test)]
             derived: 0.into(),
         }

@@ -23,7 +23,9 @@ use crate::{
         ErrorCode, Frame, WireError,
         api::ApiKey,
         frame,
-        sasl::{AuthenticateAnswer, HandshakeAnswer, OWN_AUTHENTICATE, OwnRequest, highest_version},
+        sasl::{
+            AuthenticateAnswer, HandshakeAnswer, OWN_AUTHENTICATE, OwnRequest, highest_version,
+        },
     },
 };
 

@@ -148,8 +148,13 @@ impl Scram {
         let stored_key = digest::digest(self.hash.digest(), keys.client.as_ref());
         let stored_key = hmac::Key::new(self.hash.hmac(), stored_key.as_ref());
         let signature = hmac::sign(&stored_key, auth_message.as_bytes());
-        let proof: Vec<u8> =
-            keys.client.as_ref().iter().zip(signature.as_ref()).map(|(key, sign)| key ^ sign).collect();
+        let proof: Vec<u8> = keys
+            .client
+            .as_ref()
+            .iter()
+            .zip(signature.as_ref())
+            .map(|(key, sign)| key ^ sign)
+            .collect();
         let server_key = hmac::Key::new(self.hash.hmac(), keys.server.as_ref());
         let message = format!("{without_proof},p={}", STANDARD.encode(proof));
         (message.into_bytes(), Expected { server_key, auth_message })

@@ -5,10 +5,7 @@ use std::net::SocketAddr;
 use bytes::BufMut;
 
 use super::*;
-use crate::{
-    proxy::sequence_guard::Identity,
-    wire::request::Request,
-};
+use crate::{proxy::sequence_guard::Identity, wire::request::Request};
 
 const NONE: &[&str] = &[];
 
