@@ -406,6 +406,7 @@ fn format_storage(brokers: &[Broker], options: &Options) -> Result<(), String> {
     let format = |broker: &Broker| {
         let mut java = broker.java();
         java.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]);
+        java.arg(broker.properties());
         if options.sasl {
             for ((name, password), hash) in
                 USERS.iter().flat_map(|user| [256, 512].map(|hash| (user, hash)))
@@ -414,7 +415,7 @@ fn format_storage(brokers: &[Broker], options: &Options) -> Result<(), String> {
                 java.args(["--add-scram", &format!("SCRAM-SHA-{hash}={user}")]);
             }
         }
-        process::run(java.arg(broker.properties()), "", START_DEADLINE).ok().map(drop)
+        process::run(&mut java, "", START_DEADLINE).ok().map(drop)
     };
     thread::scope(|scope| {
         let running: Vec<_> = brokers.iter().map(|broker| scope.spawn(|| format(broker))).collect();
