@@ -291,7 +291,9 @@ fn clients<'c>(
             settings.extend(["sasl.username=alice", &password]);
         }
         // A batch is atomic: each record in one of its own.
-        let one = |case: &Case| python.produce_confluent(bootstrap, &settings, &[case.clone()]);
+        let one = |case: &Case| {
+            python.produce_confluent(bootstrap, &settings, std::slice::from_ref(case))
+        };
         cases.iter().flat_map(one).collect()
     };
     vec![("Java", Box::new(of_java)), ("librdkafka", Box::new(of_librdkafka))]

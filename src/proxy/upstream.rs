@@ -160,7 +160,7 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         // Under TLS, what was taken is not yet on its way.
         io.flush().await.map_err(LoginError::Io)?;
         match exchange.take(&answer(io).await?).await? {
-            Next::Ask(rest, next) => (exchange, request) = (rest, next),
+            Next::Ask(rest, next) => (exchange, request) = (*rest, next),
             Next::Done(session) => return Ok(session),
         }
     }

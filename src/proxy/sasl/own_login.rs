@@ -180,7 +180,7 @@ impl std::fmt::Debug for Expected {
 #[derive(Debug)]
 pub enum Next {
     /// This is to be sent, and its answer to be taken.
-    Ask(Exchange, OwnRequest),
+    Ask(Box<Exchange>, OwnRequest),
     /// The broker has accepted it.
     Done(Session),
 }
@@ -229,7 +229,7 @@ impl Exchange {
                 return Ok(Next::Done(self.session(answer)?));
             }
         };
-        Ok(Next::Ask(self, request))
+        Ok(Next::Ask(Box::new(self), request))
     }
 
     fn id(&mut self) -> i32 {

@@ -40,7 +40,7 @@ async fn exchange<W: AsyncWrite + Unpin>(
         // The way of responses ends the connection when it fails; this one then waits for nothing more.
         let answer = answer.await.map_err(|_| ConnectionError::OwnLogin(LoginError::Ending))?;
         match exchange.take(&answer).await.map_err(ConnectionError::OwnLogin)? {
-            Next::Ask(rest, next) => (exchange, request) = (rest, next),
+            Next::Ask(rest, next) => (exchange, request) = (*rest, next),
             Next::Done(session) => return Ok(session),
         }
     }

@@ -68,7 +68,7 @@ fn prefix(api_key: i16, api_version: i16, correlation_id: i32) -> RequestPrefix 
 
 fn asks(next: Result<Next, LoginError>) -> (Exchange, OwnRequest) {
     match next {
-        Ok(Next::Ask(exchange, request)) => (exchange, request),
+        Ok(Next::Ask(exchange, request)) => (*exchange, request),
         other => panic!("{other:?}"),
     }
 }
