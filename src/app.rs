@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     admin::{Admin, AdminError},
@@ -142,6 +142,7 @@ impl App {
         let (admin, probes) = (served.address(), served.probes_address());
         // It serves until the very end: a drain can be watched.
         tasks.spawn(served.serve(std::future::pending()));
+        config.warnings().iter().for_each(|warning| warn!("{warning}"));
         info!(%bootstrap, version = env!("CARGO_PKG_VERSION"), "listening");
         Ok(Self { bootstrap, admin, probes, gateway, readiness, drain, tasks })
     }
@@ -239,6 +240,7 @@ fn gateway(
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&config.listen)),
             topics: Arc::new(TopicIds::default()),
+            logins: config.client_logins(),
         },
         guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
         budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),

@@ -172,7 +172,8 @@ impl Proxied {
         let size = request.bytes().len();
         runtime.spawn(answer_always(broker, size, answer.clone()));
         let (client_side, broker_side) = (tokio::io::split(accepted), tokio::io::split(dialled));
-        let connection = connection::serve(gateway, workloads::peer(), client_side, broker_side);
+        let connection =
+            connection::serve(gateway, workloads::peer(), client_side, broker_side, None);
         runtime.spawn(async move { connection.await.unwrap() });
         let buffer = vec![0; answer.bytes().len()];
         Self { runtime, client, request, answer, buffer, _running: running }

@@ -115,7 +115,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
         (
             "upstream_errors_total",
             "kind",
-            ["closed", "connect", "connect_timeout", "io", "protocol"].into(),
+            ["closed", "connect", "connect_timeout", "io", "login", "protocol"].into(),
         ),
         ("batches_total", "verdict", ["forwarded", "observed", "off", "refused"].into()),
         (

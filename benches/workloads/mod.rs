@@ -24,7 +24,7 @@ use schemaward::proxy::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::{Identity, SequenceGuard},
-    settings::{ListenSettings, TimeSettings},
+    settings::{ClientLogins, ListenSettings, TimeSettings},
     topic_ids::TopicIds,
 };
 use schemaward::record::{Batch, Scratch, Unlimited};
@@ -223,6 +223,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&ListenSettings::default())),
             topics: Arc::new(TopicIds::default()),
+            logins: ClientLogins::Pass,
         },
         guard: Arc::new(SequenceGuard::new(10_000, Duration::from_secs(60))),
         budget: MemoryBudget::new(64 * MIB, Duration::from_secs(30)),

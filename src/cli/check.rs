@@ -22,8 +22,12 @@ impl Check {
     pub(super) fn execute(self) -> Exit {
         match Config::load(&self.config, process_environment()) {
             Ok(config) => {
-                for remark in config.remarks() {
-                    eprintln!("warning: {remark}");
+                for warning in config.warnings() {
+                    eprintln!("warning: {warning}");
+                }
+                if let Some(unreadable) = config.unreadable() {
+                    eprintln!("{unreadable}");
+                    return Exit::Usage;
                 }
                 // The first line is a comment, so that the whole output is a configuration file.
                 let shown = format!("# ok\n{}", config.effective().to_yaml());

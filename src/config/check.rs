@@ -191,6 +191,21 @@ pub(super) fn upstream(
     Some(brokers.into_iter().map(|located| located.value).collect())
 }
 
+/// Whoever gets in acts with schemaward's rights at the brokers: that must not be everybody, nor somebody with rights of
+/// his own.
+pub(super) fn own_login(sasl: &Section<'_>, bound: &Bound) {
+    let (Some(bootstrap), Some(client_auth)) = (bound.bootstrap, bound.client_auth) else { return };
+    match client_auth {
+        ClientAuth::Sasl => sasl.fail_here(
+            "cannot be had together with listen.client_auth sasl: a connection has one login, the client's or schemaward's",
+        ),
+        ClientAuth::None | ClientAuth::Mtls if bound.open_to_strangers => sasl.fail_here(&format!(
+            "would lend schemaward's rights to whoever reaches {bootstrap}, which is not a loopback address"
+        )),
+        ClientAuth::None | ClientAuth::Mtls => {}
+    }
+}
+
 fn is_own(broker: &BrokerAddress, bound: &Bound) -> bool {
     let Some(bootstrap) = bound.bootstrap else { return false };
     let host: Option<IpAddr> = match broker.host.as_str() {

@@ -12,8 +12,9 @@ use super::{
     Config,
     sections::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
-        ROUTINGS, TOMBSTONES,
+        ROUTINGS, SASL_MECHANISMS, TOMBSTONES,
     },
+    upstream::DEFAULT_MECHANISM,
     values::{show_duration, show_size, word_for},
 };
 use crate::{
@@ -73,6 +74,18 @@ impl Config {
             ("bootstrap", Tree::List(brokers.collect())),
             ("connect_timeout", span(self.upstream.connect_timeout)),
             ("tls", self.upstream.tls.as_ref().map_or(Tree::Null, client_tls)),
+            ("sasl", self.sasl_tree()),
+        ])
+    }
+
+    fn sasl_tree(&self) -> Tree {
+        let sasl = self.upstream.sasl.as_ref();
+        let mechanism = sasl.map_or(DEFAULT_MECHANISM, |sasl| sasl.mechanism);
+        let file = |path: &std::path::PathBuf| path.display().to_string();
+        Tree::Map(vec![
+            ("mechanism", word(word_for(&SASL_MECHANISMS, mechanism))),
+            ("username_file", optional(sasl.map(|sasl| file(&sasl.username_file)))),
+            ("password_file", optional(sasl.map(|sasl| file(&sasl.password_file)))),
         ])
     }
 

@@ -20,6 +20,7 @@ use crate::{
 pub(super) struct Bound {
     pub(super) bootstrap: Option<SocketAddr>,
     pub(super) broker_ports: Vec<PortRange>,
+    pub(super) client_auth: Option<ClientAuth>,
     /// Whether somebody from elsewhere gets in without a certificate.
     pub(super) open_to_strangers: bool,
 }
@@ -41,7 +42,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
         section.or("max_connections", default.max_connections, integer(1..=1_000_000));
     let max_connections_per_address =
         section.given("max_connections_per_address", integer(1..=1_000_000)).value();
-    let client_auth = section.given("client_auth", client_auth);
+    let client_auth = section.given("client_auth", word(&CLIENT_AUTHS));
     let tls = tls::server(&mut section);
     let mut bound = Bound::default();
     if let Some(ports) = &broker_ports {
@@ -57,6 +58,7 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
         let asks = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         bound.open_to_strangers = !asks && !bootstrap.value.ip().is_loopback();
         let client_auth = check::certificates_can_be_asked_for(&section, client_auth, asks);
+        bound.client_auth = client_auth;
         Some(ListenSettings {
             bootstrap: bootstrap.value,
             broker_ports: bound.broker_ports.clone(),
@@ -72,15 +74,6 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
     });
     section.finish();
     (settings.filter(|_| broker_ports.is_some()), bound)
-}
-
-fn client_auth(value: &Value) -> Result<ClientAuth, String> {
-    match value {
-        Value::Text(text) if text == "sasl" => {
-            Err(format!("{text} is not supported yet, only none and mtls"))
-        }
-        other => word(&CLIENT_AUTHS)(other),
-    }
 }
 
 /// `9100-9199`, or a list of `{nodes: 1001-1010, ports: 9100-9109}`.

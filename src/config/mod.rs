@@ -29,7 +29,10 @@ use crate::{
     limits::{LOOKUP_DEADLINE, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::LogSettings,
     metrics::MetricsSettings,
-    proxy::settings::{ListenSettings, TimeSettings, UpstreamSettings},
+    proxy::{
+        sasl::credentials::Credentials,
+        settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
+    },
     schema::{CacheSettings, RegistrySettings},
     tls::{TlsClient, TlsServer},
     validate::{metadata::HeaderNames, policy::RuleSettings},
@@ -101,6 +104,35 @@ pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
 };
 
 impl Config {
+    /// What becomes of clients' logins.
+    #[must_use]
+    pub const fn client_logins(&self) -> ClientLogins {
+        match (&self.upstream.sasl, self.listen.client_auth) {
+            (Some(_), _) => ClientLogins::Refuse,
+            (None, ClientAuth::Sasl) => ClientLogins::Require,
+            (None, ClientAuth::None | ClientAuth::Mtls) => ClientLogins::Pass,
+        }
+    }
+
+    /// What is allowed and should not be, also in the files that are named.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let clear = self.upstream.sends_password_in_the_clear().then(|| {
+            "upstream.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
+                .to_owned()
+        });
+        let server = self.listen.tls.iter().map(TlsServer::check);
+        let client = self.upstream.tls.iter().map(TlsClient::check);
+        clear.into_iter().chain(server.chain(client).filter_map(Result::ok).flatten()).collect()
+    }
+
+    /// What is wrong with the files that are read again while the proxy runs.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<String> {
+        let faulty = self.upstream.sasl.as_ref().and_then(|sasl| Credentials::read(sasl).err());
+        faulty.map(|error| format!("upstream.sasl: {error}"))
+    }
+
     /// Reads the file at `path` and lays `environment` over it, see [`process_environment`].
     ///
     /// # Errors
@@ -126,14 +158,6 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
         Self::read(text, name, environment, Files::Leave)
-    }
-
-    /// What an operator has to know about the files that are named, although they can be used.
-    #[must_use]
-    pub fn remarks(&self) -> Vec<String> {
-        let server = self.listen.tls.iter().map(TlsServer::check);
-        let client = self.upstream.tls.iter().map(TlsClient::check);
-        server.chain(client).filter_map(Result::ok).flatten().collect()
     }
 
     fn read(

@@ -17,7 +17,7 @@ use crate::{
     limits::{FrameLimit, KIB, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
-    proxy::settings::{ClientAuth, ProxyProtocol, Routing, TimeSettings},
+    proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
     schema::{CacheSettings, RegistrySettings},
     validate::{
         metadata::HeaderNames,
@@ -54,8 +54,13 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
-pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 2] =
-    [("none", ClientAuth::None), ("mtls", ClientAuth::Mtls)];
+pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 3] =
+    [("none", ClientAuth::None), ("mtls", ClientAuth::Mtls), ("sasl", ClientAuth::Sasl)];
+pub(super) const SASL_MECHANISMS: [(&str, SaslMechanism); 3] = [
+    ("PLAIN", SaslMechanism::Plain),
+    ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
+    ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
+];
 pub(super) const ROUTINGS: [(&str, Routing); 2] =
     [("ports", Routing::Ports), ("server_name", Routing::ServerName)];
 pub(super) const PROXY_PROTOCOLS: [(&str, ProxyProtocol); 2] =

@@ -167,6 +167,10 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
     let names = "listen: {routing: server_name, advertised_host: 'b{node_id}.x', advertised_port: 443, proxy_protocol: required, max_connections_per_address: 5, tls: {certificate: /c, key: /k}}\n";
     let tls = "listen: {client_auth: mtls, tls: {certificate: /c, key: /k, client_ca: /a}}\nupstream: {bootstrap: [k:1], tls: {ca: /a, server_name: kafka.example.com, certificate: /c, key: /k}}\nregistry: {url: 'http://r'}";
     let only_tls = "upstream: {bootstrap: [k:1], tls: {}}\nregistry: {url: 'http://r'}";
+    let sasl = MINIMAL.replace(
+        "9092]",
+        "9092], sasl: {mechanism: PLAIN, username_file: /etc/u, password_file: /etc/p}",
+    );
     for text in [
         MINIMAL,
         EXAMPLE,
@@ -174,6 +178,7 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
         &format!("{MINIMAL}{names}"),
         tls,
         only_tls,
+        &sasl,
     ] {
         let config = parsed(text);
         let yaml = config.effective().to_yaml();
@@ -240,8 +245,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.yaml:2: listen.max_connections: must be a whole number from 1 to 1000000, found 0",
     ),
     (
-        "listen:\n  client_auth: sasl",
-        "f.yaml:2: listen.client_auth: sasl is not supported yet, only none and mtls",
+        "listen:\n  client_auth: kerberos",
+        "f.yaml:2: listen.client_auth: must be one of none, mtls, sasl, found \"kerberos\"",
     ),
     (
         "listen:\n  client_auth: mtls",
@@ -336,6 +341,22 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "upstream:\n  bootstrap: [a:1]\n  connect_timeout: 5",
         "f.yaml:3: upstream.connect_timeout: must be a duration from 10ms to 5m, such as 300ms, 5s or 2m, found 5",
+    ),
+    (
+        "upstream:\n  bootstrap: [a:1]\n  sasl: {username_file: u}",
+        "f.yaml:3: upstream.sasl.password_file: missing",
+    ),
+    (
+        "upstream:\n  bootstrap: [a:1]\n  sasl: {mechanism: GSSAPI}",
+        "f.yaml:3: upstream.sasl.mechanism: must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, found \"GSSAPI\"",
+    ),
+    (
+        "upstream:\n  bootstrap: [a:1]\n  sasl: {username_file: u, password_file: p}\nlisten: {client_auth: sasl}",
+        "f.yaml:3: upstream.sasl: cannot be had together with listen.client_auth sasl: a connection has one login, the client's or schemaward's",
+    ),
+    (
+        "upstream:\n  bootstrap: [a:1]\n  sasl: {username_file: u, password_file: p}\nlisten: {bootstrap: '10.0.0.1:9092', client_auth: none}",
+        "f.yaml:3: upstream.sasl: would lend schemaward's rights to whoever reaches 10.0.0.1:9092, which is not a loopback address",
     ),
     (
         "registry:\n  url: registry:8081",
@@ -443,6 +464,35 @@ fn all_mistakes_come_at_once_in_the_order_of_their_lines() {
         "SCHEMAWARD_DRAIN__GRACE: drain.grace: must be a duration from 0s to 1h, such as 300ms, 5s or 2m, found \"x\"",
     ];
     assert_eq!(errors(text, &[("SCHEMAWARD_DRAIN__GRACE", "x")]), expected);
+}
+
+#[test]
+fn a_login_of_its_own_needs_both_files_and_says_where_the_password_can_be_read() {
+    let with = |sasl: &str, host: &str| {
+        parsed(&MINIMAL.replace("kafka:9092]", &format!("'{host}:9093'], sasl: {sasl}")))
+    };
+    for sasl in ["null", "{}", "{mechanism: SCRAM-SHA-512}", "{username_file: null}"] {
+        let config = with(sasl, "kafka");
+        assert_eq!((config.upstream.sasl.as_ref(), config.warnings().len()), (None, 0), "{sasl}");
+        assert_eq!((config.client_logins(), config.unreadable()), (ClientLogins::Pass, None));
+    }
+    for (mechanism, host, warnings) in [
+        ("PLAIN", "kafka", 1),
+        ("PLAIN", "10.1.2.3", 1),
+        ("PLAIN", "localhost", 0),
+        ("PLAIN", "127.1.2.3", 0),
+        ("SCRAM-SHA-256", "kafka", 0),
+    ] {
+        let sasl =
+            format!("{{mechanism: {mechanism}, username_file: /no/u, password_file: /no/p}}");
+        let config = with(&sasl, host);
+        assert_eq!(config.warnings().len(), warnings, "{mechanism} {host}");
+        assert_eq!(config.client_logins(), ClientLogins::Refuse);
+        let unreadable = config.unreadable().unwrap();
+        assert!(unreadable.starts_with("upstream.sasl: /no/u cannot be read: "), "{unreadable}");
+    }
+    let required = parsed(&format!("{MINIMAL}listen: {{client_auth: sasl}}\n"));
+    assert_eq!(required.client_logins(), ClientLogins::Require);
 }
 
 #[test]

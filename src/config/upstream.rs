@@ -3,12 +3,12 @@
 use super::{
     DEFAULT_CONNECT_TIMEOUT, check,
     listen::Bound,
-    section::Section,
-    sections::{MILLI, MINUTE},
+    section::{Given, Section},
+    sections::{MILLI, MINUTE, SASL_MECHANISMS},
     tls,
-    values::{broker_address, duration},
+    values::{broker_address, duration, text, word},
 };
-use crate::proxy::settings::UpstreamSettings;
+use crate::proxy::settings::{SaslMechanism, SaslSettings, UpstreamSettings};
 
 pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<UpstreamSettings> {
     let bootstrap = section.list("bootstrap", broker_address);
@@ -19,6 +19,37 @@ pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<Upstre
         check::own_credentials(&section, origin, "tls.certificate", bound);
     }
     let bootstrap = check::upstream(&section, bootstrap, bound);
+    let sasl = sasl(section.section("sasl"), bound);
     section.finish();
-    Some(UpstreamSettings { bootstrap: bootstrap?, connect_timeout, tls: tls.ok()?.settings })
+    let tls = tls.ok()?.settings;
+    Some(UpstreamSettings { bootstrap: bootstrap?, connect_timeout, tls, sasl })
 }
+
+/// schemaward's own login: none without files.
+fn sasl(mut section: Section<'_>, bound: &Bound) -> Option<SaslSettings> {
+    let mechanism = section.given("mechanism", word(&SASL_MECHANISMS));
+    let username_file = section.given("username_file", text);
+    let password_file = section.given("password_file", text);
+    let default = match &mechanism {
+        Given::Value(given) => given.value == DEFAULT_MECHANISM,
+        Given::Absent | Given::Faulty => true,
+    };
+    let files = [("username_file", &username_file), ("password_file", &password_file)];
+    let none = files.iter().all(|(_, given)| matches!(given, Given::Absent));
+    if !(none && default) {
+        for (key, given) in files {
+            if matches!(given, Given::Absent) {
+                section.fail(section.origin(), key, "missing");
+            }
+        }
+        check::own_login(&section, bound);
+    }
+    section.finish();
+    Some(SaslSettings {
+        mechanism: mechanism.value().unwrap_or(DEFAULT_MECHANISM),
+        username_file: username_file.value()?.into(),
+        password_file: password_file.value()?.into(),
+    })
+}
+
+pub(super) const DEFAULT_MECHANISM: SaslMechanism = SaslMechanism::ScramSha512;

@@ -62,6 +62,8 @@ pub enum UpstreamErrorKind {
     ConnectTimeout,
     /// A connection broke.
     Io,
+    /// schemaward's own login failed.
+    Login,
     /// The broker sent what cannot be read.
     Protocol,
     /// TLS with the broker failed: a certificate, a name, a version.
@@ -69,8 +71,15 @@ pub enum UpstreamErrorKind {
 }
 
 impl UpstreamErrorKind {
-    const ALL: [Self; 6] =
-        [Self::Closed, Self::Connect, Self::ConnectTimeout, Self::Io, Self::Protocol, Self::Tls];
+    const ALL: [Self; 7] = [
+        Self::Closed,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Io,
+        Self::Login,
+        Self::Protocol,
+        Self::Tls,
+    ];
 
     /// The `kind` label.
     #[must_use]
@@ -80,6 +89,7 @@ impl UpstreamErrorKind {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Io => "io",
+            Self::Login => "login",
             Self::Protocol => "protocol",
             Self::Tls => "tls",
         }

@@ -124,7 +124,7 @@ fn closed_labels_exist_from_the_start_at_zero() {
             0.0
         );
     }
-    for kind in ["closed", "connect", "connect_timeout", "io", "protocol", "tls"] {
+    for kind in ["closed", "connect", "connect_timeout", "io", "login", "protocol", "tls"] {
         assert_eq!(
             scrape.value(&format!("schemaward_upstream_errors_total{{kind=\"{kind}\"}}")),
             0.0

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{address_map::AddressMap, settings::BrokerAddress, topic_ids::TopicIds};
+use super::{
+    address_map::AddressMap,
+    settings::{BrokerAddress, ClientLogins},
+    topic_ids::TopicIds,
+};
 use crate::{
     text::shown,
     wire::{Cluster, Endpoint, NodeId, TopicId},
@@ -18,6 +22,8 @@ pub struct ClusterView {
     pub addresses: Arc<AddressMap>,
     /// Topic ids and their names.
     pub topics: Arc<TopicIds>,
+    /// What becomes of clients' logins.
+    pub logins: ClientLogins,
 }
 
 impl Cluster for ClusterView {
@@ -36,6 +42,10 @@ impl Cluster for ClusterView {
 
     fn learn_topic(&self, id: TopicId, name: &str) {
         self.topics.learn(id, name);
+    }
+
+    fn offers_login(&self) -> bool {
+        self.logins != ClientLogins::Refuse
     }
 }
 
@@ -68,6 +78,7 @@ mod tests {
         ClusterView {
             addresses: Arc::new(AddressMap::new(&test_listen())),
             topics: Arc::new(TopicIds::default()),
+            logins: ClientLogins::Pass,
         }
     }
 

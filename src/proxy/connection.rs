@@ -2,11 +2,17 @@
 //!
 //! Both directions run in one task. A panic in it ends this connection and no other.
 
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
+    sync::{oneshot, watch},
     time::timeout,
 };
 
@@ -18,6 +24,12 @@ use super::{
     produce::{Judged, PendingAnswer, ProduceGate},
     reader::{Arrived, ReadError, RequestReader},
     responses::Responses,
+    sasl::{
+        client_login::{Attempt, ClientLogin, LoginRefusal},
+        own_login::{LoginError, Session},
+        relogin,
+    },
+    settings::ClientLogins,
     writer::BrokerWriter,
 };
 use crate::{
@@ -25,9 +37,9 @@ use crate::{
     metrics::{Direction, UpstreamErrorKind},
     tls,
     wire::{
-        WireError, api,
+        Frame, WireError, api,
         prefix::RequestPrefix,
-        request::{Answer, OpaqueFrame, ProduceFrame, Request},
+        request::{Answer, LoginFrame, OpaqueFrame, ProduceFrame, Request},
         rewrite,
     },
 };
@@ -78,6 +90,21 @@ pub enum ConnectionError {
         /// Bytes that had come.
         got: usize,
     },
+    /// The client's login is not passed on.
+    #[error("client: {0}")]
+    Login(LoginRefusal),
+    /// The client had to log in first, and took too long.
+    #[error("client: no login was complete within {0:?}")]
+    LoginTimeout(Duration),
+    /// schemaward's own login could not be repeated.
+    #[error("own login: {0}")]
+    OwnLogin(LoginError),
+    /// A client that has to log in first asked for something else.
+    #[error("client: {api} was asked for before the broker had accepted a login")]
+    Stranger {
+        /// What.
+        api: &'static str,
+    },
     /// The connection held memory that others wait for, and made no progress.
     #[error("no progress while others wait for memory")]
     Stalled,
@@ -88,6 +115,7 @@ impl From<ReadError> for ConnectionError {
         match error {
             ReadError::Io(source) => Self::ClientIo(source),
             ReadError::Truncated { got } => Self::ClientTruncated { got },
+            ReadError::Stranger { api } => Self::Stranger { api },
             ReadError::Wire(error) => Self::Client(error),
         }
     }
@@ -102,6 +130,10 @@ pub enum Then {
     Rewrite,
     /// It is walked while it streams.
     RewriteTail,
+    /// It says whether a client's login was accepted, and passes.
+    Login(Box<Attempt>),
+    /// It belongs to schemaward's own login.
+    OwnLogin(oneshot::Sender<Frame>),
     /// It is merged with refusals.
     Merge(Box<PendingAnswer>),
 }
@@ -125,6 +157,7 @@ pub async fn serve<CR, CW, BR, BW>(
     peer: Arc<Peer>,
     (client_read, client_write): (CR, CW),
     (broker_read, broker_write): (BR, BW),
+    session: Option<Session>,
 ) -> Result<Ended, ConnectionError>
 where
     CR: AsyncRead + Unpin,
@@ -138,10 +171,19 @@ where
     let broker = BrokerWriter::new(broker_write, account.sibling());
     let mut responses =
         Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
-    let reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
+    let mut reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
+    let strangers = gateway.cluster.logins == ClientLogins::Require;
+    if strangers {
+        reader = reader.after_login(Arc::clone(&peer));
+    }
     let gate = ProduceGate::new(Arc::clone(&gateway), Arc::clone(&peer), account);
     let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker);
-    let ended = converse(&mut requests, &mut responses, &eviction).await;
+    requests.session = session;
+    let ended = tokio::select! {
+        biased;
+        late = no_login(&gateway, &peer), if strangers => Err(late),
+        ended = converse(&mut requests, &mut responses, &eviction) => ended,
+    };
     if matches!(
         ended,
         Ok(_) | Err(ConnectionError::BrokerIo(_) | ConnectionError::BrokerClosed { .. })
@@ -149,6 +191,15 @@ where
         part(&mut requests, &mut responses).await;
     }
     ended
+}
+
+/// Ends once a client had its time to log in and has not done so.
+async fn no_login(gateway: &Gateway, peer: &Peer) -> ConnectionError {
+    let time = gateway.times.handshake_timeout;
+    match timeout(time, peer.admitted()).await {
+        Ok(()) => std::future::pending().await,
+        Err(_) => ConnectionError::LoginTimeout(time),
+    }
 }
 
 /// Carries requests and responses until one of the sides closes, the process drains, or something is wrong.
@@ -213,6 +264,9 @@ struct Requests<'c, R, W> {
     reader: RequestReader<R>,
     broker: BrokerWriter<W>,
     gate: ProduceGate,
+    login: ClientLogin,
+    /// schemaward's own login at the broker.
+    session: Option<Session>,
     draining: watch::Receiver<bool>,
     ahead: VecDeque<Arrived>,
     end: Option<Result<(), ReadError>>,
@@ -241,6 +295,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             reader,
             broker,
             gate,
+            login: ClientLogin::new(Arc::clone(peer), gateway.cluster.logins),
+            session: None,
             draining: gateway.draining.clone(),
             ahead: VecDeque::new(),
             end: None,
@@ -252,6 +308,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         while let Some(arrived) = self.next().await? {
             let bytes = arrived.frame.bytes().len();
             self.gateway.metrics.bytes(Direction::ClientToBroker, bytes as u64);
+            self.renew_login().await?;
             let goes = self.one(arrived).await?;
             self.reader.done(bytes);
             if goes == Goes::Down {
@@ -277,6 +334,16 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         }
     }
 
+    /// Repeats schemaward's own login where it is time, before the broker asks for it.
+    async fn renew_login(&mut self) -> Result<(), ConnectionError> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        if session.is_due(Instant::now()) {
+            self.reader.pause();
+            relogin::repeat(session, self.in_flight, &mut self.broker).await?;
+        }
+        Ok(())
+    }
+
     async fn one(&mut self, arrived: Arrived) -> Result<Goes, ConnectionError> {
         let Arrived { frame, at } = arrived;
         let (prefix, request) = Request::new(frame)?;
@@ -284,6 +351,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         self.in_flight.room().await;
         match request {
             Request::Opaque(frame, answer) => self.pass(prefix, &frame, answer.into()).await,
+            Request::Login(frame) => self.log_in(prefix, &frame).await,
             Request::Produce(frame) => {
                 let judged = self.judge(&frame, at).await?;
                 self.forward(prefix, judged).await
@@ -295,6 +363,16 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
                 Ok(Goes::On)
             }
         }
+    }
+
+    async fn log_in(
+        &mut self,
+        prefix: RequestPrefix,
+        frame: &LoginFrame,
+    ) -> Result<Goes, ConnectionError> {
+        let attempt = self.login.read(prefix, frame).map_err(ConnectionError::Login)?;
+        let then = attempt.map_or(Then::Relay, |attempt| Then::Login(Box::new(attempt)));
+        self.pass(prefix, frame.opaque(), then).await
     }
 
     async fn pass(
@@ -390,6 +468,7 @@ pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) {
             Some(UpstreamErrorKind::Tls)
         }
         ConnectionError::BrokerIo(_) => Some(UpstreamErrorKind::Io),
+        ConnectionError::OwnLogin(_) => Some(UpstreamErrorKind::Login),
         _ => None,
     };
     if let Some(kind) = kind {

@@ -72,6 +72,16 @@ impl<T> InFlight<T> {
         }
     }
 
+    /// Waits until nothing is owed any more. One caller at a time, the one that pushes.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn all_settled(&self) {
+        while self.owed() > 0 {
+            self.settled.notified().await;
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.owed() >= self.limit || self.lock().bytes >= MAX_WAITING_BYTES
     }

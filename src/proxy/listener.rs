@@ -17,9 +17,8 @@ use super::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
-    transport::Transport,
     turned_away::TurnedAwayLog,
-    upstream::{Dial, DialError, Upstream},
+    upstream::{Connected, Dial, DialError, Upstream},
 };
 
 /// How long a listener rests when the system has no socket left.
@@ -174,7 +173,8 @@ async fn welcome<S, D>(
         Ok(entered) => entered,
         Err(error) => return turned_away.note(&gateway.metrics, address, &error),
     };
-    let broker = match connect(leads, server_name.as_deref(), gateway, upstream).await {
+    let connected = connect(leads, server_name.as_deref(), gateway, upstream).await;
+    let Connected { io: broker, session } = match connected {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
@@ -182,14 +182,16 @@ async fn welcome<S, D>(
             return;
         }
     };
-    let identity = match &subject {
-        Some(subject) => Identity::subject(&name, subject),
-        None => Identity::peer(&name, address.ip()),
+    let peer = match &subject {
+        Some(subject) => Peer::new(address, Identity::subject(&name, subject)),
+        None => Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name),
     };
-    let peer = Arc::new(Peer::new(address, identity));
-    match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
+    let (gateway, peer) = (Arc::clone(gateway), Arc::new(peer));
+    let served =
+        connection::serve(Arc::clone(&gateway), peer, split(io), split(broker), session).await;
+    match served {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
-        Err(error) => connection::log_end(gateway, address, &error),
+        Err(error) => connection::log_end(&gateway, address, &error),
     }
 }
 
@@ -198,7 +200,7 @@ async fn connect<D: Dial>(
     server_name: Option<&str>,
     gateway: &Gateway,
     upstream: &Upstream<D>,
-) -> Result<Transport<D::Io>, DialError> {
+) -> Result<Connected<D::Io>, DialError> {
     let addresses = &gateway.cluster.addresses;
     let known = match leads {
         Leads::Bootstrap => None,

@@ -17,6 +17,7 @@ pub mod proxy_protocol;
 pub mod reader;
 mod report;
 pub mod responses;
+pub mod sasl;
 pub mod sequence_guard;
 pub mod settings;
 pub mod topic_ids;

@@ -2,8 +2,13 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use tokio::sync::Notify;
 
 use super::sequence_guard::Identity;
 
@@ -12,16 +17,69 @@ use super::sequence_guard::Identity;
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Whose gaps its refused batches leave: nobody can block somebody else's producer id.
-    pub identity: Identity,
+    identity: Identity,
+    /// The listener, if a login there says better who it is.
+    listener: Option<Arc<str>>,
+    user: OnceLock<Identity>,
+    admitted: AtomicBool,
+    admission: Notify,
     gone: AtomicBool,
 }
 
 impl Peer {
-    /// A peer that is there.
+    /// A peer that is there, and is known by `identity` whatever it logs in as.
     #[must_use]
-    pub const fn new(address: SocketAddr, identity: Identity) -> Self {
-        Self { address, identity, gone: AtomicBool::new(false) }
+    pub fn new(address: SocketAddr, identity: Identity) -> Self {
+        Self {
+            address,
+            identity,
+            listener: None,
+            user: OnceLock::new(),
+            admitted: AtomicBool::new(false),
+            admission: Notify::new(),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// A peer of the listener called `listener` that is known by its first login, once there is one.
+    #[must_use]
+    pub fn known_by_login(mut self, listener: Arc<str>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Whose gaps its refused batches leave: nobody can block somebody else's producer id.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        self.user.get().unwrap_or(&self.identity)
+    }
+
+    /// Takes note that the broker has accepted a login, of `user` (mechanism and name) where that is known. A later login
+    /// changes nothing: a broker lets nobody become somebody else.
+    pub fn admit(&self, user: Option<(&str, &str)>) {
+        if !self.is_admitted()
+            && let (Some(listener), Some((mechanism, name))) = (&self.listener, user)
+        {
+            self.user.get_or_init(|| Identity::user(listener, mechanism, name));
+        }
+        self.admitted.store(true, Ordering::Release);
+        self.admission.notify_one();
+    }
+
+    /// Whether the broker has accepted a login.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    /// Waits until the broker has accepted a login. One caller at a time.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn admitted(&self) {
+        while !self.is_admitted() {
+            self.admission.notified().await;
+        }
     }
 
     /// Takes note that the peer has closed: what is decided from now on, nobody is told.

@@ -91,8 +91,8 @@ pub async fn until_answered<D: Dial>(
 /// One attempt. A broker that answers ApiVersions but not Metadata (it wants a login first) has answered.
 async fn ask<D: Dial>(gateway: &Gateway, upstream: &Upstream<D>) -> Result<(), ProbeError> {
     let connected = upstream.connect_bootstrap().await;
-    let stream = connected.map_err(|error| ProbeError::Dial { error })?;
-    let (reading, mut writing) = split(stream);
+    let connected = connected.map_err(|error| ProbeError::Dial { error })?;
+    let (reading, mut writing) = split(connected.io);
     let mut input = Buffered::new(reading);
     let api_versions = ApiVersionsRequest::default();
     writing.write_all(&request(ApiKey::ApiVersions, API_VERSIONS, &api_versions)?).await?;

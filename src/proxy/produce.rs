@@ -322,7 +322,7 @@ impl ProduceGate {
         sequence: ProducerSequence,
     ) -> SequencedBatch<'s> {
         SequencedBatch {
-            identity: &self.peer.identity,
+            identity: self.peer.identity(),
             topic,
             partition,
             producer_id: sequence.producer_id,

@@ -5,16 +5,24 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::pin,
+    sync::Arc,
     time::Instant,
 };
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::budget::{Holding, Stage};
+use super::{
+    budget::{Holding, Stage},
+    peer::Peer,
+};
 use crate::{
     limits::{KIB, MIB, WireLimits},
-    wire::{Frame, WireError, frame},
+    wire::{
+        Frame, WireError,
+        api::{self, ApiKey},
+        frame,
+    },
 };
 
 /// What an idle connection's buffer takes; most requests fit.
@@ -39,6 +47,12 @@ pub enum ReadError {
     Truncated {
         /// Bytes that had come.
         got: usize,
+    },
+    /// A client that must log in first asks for something else.
+    #[error("{api} was asked for before the broker had accepted a login")]
+    Stranger {
+        /// What.
+        api: &'static str,
     },
     /// What it sent is no frame, or a larger one than is taken.
     #[error(transparent)]
@@ -191,13 +205,22 @@ pub struct RequestReader<R> {
     limits: WireLimits,
     holding: Holding,
     outstanding: usize,
+    /// Who has to log in first.
+    stranger: Option<Arc<Peer>>,
 }
 
 impl<R: AsyncRead + Unpin> RequestReader<R> {
     /// Reads from `io` within `limits`; what is read is charged to `holding`.
     pub fn new(io: R, limits: WireLimits, holding: Holding) -> Self {
         let holding = holding.sparing(KEPT_BYTES);
-        Self { input: Buffered::new(io), limits, holding, outstanding: 0 }
+        Self { input: Buffered::new(io), limits, holding, outstanding: 0, stranger: None }
+    }
+
+    /// Takes nothing but what a login needs until the broker has accepted one of `peer`'s.
+    #[must_use]
+    pub fn after_login(mut self, peer: Arc<Peer>) -> Self {
+        self.stranger = Some(peer);
+        self
     }
 
     /// Gives back what the request of `bytes` bytes held: it was passed on or refused. What has been read of the next
@@ -250,11 +273,31 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         Ok(Some(Arrived { frame, at: input.arrival() }))
     }
 
-    fn total(&self, announced: &frame::Announced) -> Result<usize, WireError> {
+    fn total(&mut self, announced: &frame::Announced) -> Result<usize, ReadError> {
+        self.stranger.take_if(|peer| peer.is_admitted());
+        if self.stranger.is_some() {
+            check_stranger(*announced)?;
+        }
         announced.check(&self.limits)?;
         Ok(announced.size.saturating_add(4))
     }
 }
+
+/// What a login needs, and no more than a broker takes of somebody it does not know.
+fn check_stranger(announced: frame::Announced) -> Result<(), ReadError> {
+    let frame::Announced { size, api_key } = announced;
+    match ApiKey(api_key) {
+        ApiKey::API_VERSIONS | ApiKey::SASL_HANDSHAKE | ApiKey::SASL_AUTHENTICATE => {}
+        _ => return Err(ReadError::Stranger { api: api::label(api_key) }),
+    }
+    if size > MAX_STRANGER_BYTES {
+        return Err(WireError::FrameTooLarge { size, limit: MAX_STRANGER_BYTES }.into());
+    }
+    Ok(())
+}
+
+/// Largest request before a login, in bytes: that of a broker (`sasl.server.max.receive.size`).
+const MAX_STRANGER_BYTES: usize = 512 * KIB;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use crate::{
         Frame, WireError, frame,
         frame::ResponseHeader,
         prefix::RequestPrefix,
-        rewrite,
+        rewrite, sasl,
         stream::{Advance, TailRewriter},
     },
 };
@@ -132,6 +132,17 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                 drop(frame);
                 self.write(&rewritten).await
             }
+            Then::Login(attempt) => {
+                let frame = self.whole_within(total, sasl::MAX_ANSWER_BYTES).await?;
+                attempt.answered(&frame).map_err(ConnectionError::Broker)?;
+                self.write(&frame).await
+            }
+            Then::OwnLogin(answered) => {
+                let frame = self.whole_within(total, sasl::MAX_ANSWER_BYTES).await?;
+                // Nobody waits for it any more when the time of the login is over.
+                let _ = answered.send(frame);
+                Ok(())
+            }
             Then::RewriteTail => self.stream_and_rewrite_tail(prefix, header).await,
             Then::Merge(pending) => self.merge(prefix, total, *pending).await,
         }
@@ -230,7 +241,10 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
 
     /// A response that has to be held whole.
     async fn whole(&mut self, total: usize) -> Result<Frame, ConnectionError> {
-        let limit = self.gateway.limits.max_rewritten_response_bytes.0;
+        self.whole_within(total, self.gateway.limits.max_rewritten_response_bytes.0).await
+    }
+
+    async fn whole_within(&mut self, total: usize, limit: usize) -> Result<Frame, ConnectionError> {
         let size = total.saturating_sub(4);
         if size > limit {
             return Err(ConnectionError::Broker(WireError::FrameTooLarge { size, limit }));
@@ -242,6 +256,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
             ReadError::Truncated { .. } => {
                 ConnectionError::BrokerClosed { owed: self.in_flight.owed() }
             }
+            ReadError::Stranger { api } => ConnectionError::Stranger { api },
             ReadError::Wire(error) => ConnectionError::Broker(error),
         })?;
         Frame::from_bytes(bytes.freeze()).map_err(ConnectionError::Broker)

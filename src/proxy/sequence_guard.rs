@@ -38,6 +38,13 @@ impl Identity {
         // No address begins like this.
         Self(format!("{listener} subject {subject}").into())
     }
+
+    /// Whoever has logged in as `user` by `mechanism` at the listener called `listener`. The mechanism is a part of it:
+    /// names mean something within one only.
+    #[must_use]
+    pub fn user(listener: &str, mechanism: &str, user: &str) -> Self {
+        Self(format!("{listener} user {mechanism} {user}").into())
+    }
 }
 
 /// A batch of an idempotent producer, as the guard sees it.

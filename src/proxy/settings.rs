@@ -1,6 +1,6 @@
 //! What the configuration says about listeners, brokers and time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::advertised_host::AdvertisedHost;
 use crate::{
@@ -15,6 +15,15 @@ pub struct BrokerAddress {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+impl BrokerAddress {
+    /// Whether it cannot lead out of this host.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl std::fmt::Display for BrokerAddress {
@@ -45,6 +54,19 @@ pub enum ClientAuth {
     None,
     /// Who shows a certificate that `listen.tls.client_ca` has signed.
     Mtls,
+    /// Whom the broker has accepted: until then nothing but a login passes.
+    Sasl,
+}
+
+/// What becomes of a client's login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientLogins {
+    /// It passes to the broker if there is one.
+    Pass,
+    /// It is not offered: schemaward has logged in itself.
+    Refuse,
+    /// It passes, and nothing else does before it.
+    Require,
 }
 
 /// How a connection finds its broker.
@@ -117,6 +139,52 @@ pub struct UpstreamSettings {
     pub connect_timeout: Duration,
     /// `upstream.tls`; without it brokers are reached in the clear.
     pub tls: Option<ClientTlsSettings>,
+    /// schemaward's own login (`upstream.sasl`).
+    pub sasl: Option<SaslSettings>,
+}
+
+impl UpstreamSettings {
+    /// Whether a password travels where others can read it.
+    #[must_use]
+    pub fn sends_password_in_the_clear(&self) -> bool {
+        let plain = self.tls.is_none()
+            && self.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == SaslMechanism::Plain);
+        plain && !self.bootstrap.iter().all(BrokerAddress::is_loopback)
+    }
+}
+
+/// How schemaward logs in at brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaslSettings {
+    /// `upstream.sasl.mechanism`.
+    pub mechanism: SaslMechanism,
+    /// File that holds the user name (`upstream.sasl.username_file`), read at each login.
+    pub username_file: PathBuf,
+    /// File that holds the password (`upstream.sasl.password_file`), read at each login.
+    pub password_file: PathBuf,
+}
+
+/// A mechanism of schemaward's own login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// The password itself (RFC 4616).
+    Plain,
+    /// A proof of the password by SHA-256 (RFC 7677).
+    ScramSha256,
+    /// A proof of the password by SHA-512.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// As Kafka calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
 }
 
 /// How long things may take.

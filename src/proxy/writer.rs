@@ -9,7 +9,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::budget::Holding;
-use crate::{validate::plan::Cleared, wire::request::OpaqueFrame};
+use crate::{
+    validate::plan::Cleared,
+    wire::{request::OpaqueFrame, sasl::OwnRequest},
+};
 
 /// Writes requests to a broker. An unjudged Produce does not fit through here.
 #[derive(Debug)]
@@ -29,6 +32,14 @@ impl<W: AsyncWrite + Unpin> BrokerWriter<W> {
     /// # Errors
     /// The socket's.
     pub async fn opaque(&mut self, request: &OpaqueFrame) -> io::Result<usize> {
+        self.write(Pieces::of(vec![request.frame().bytes().clone()])).await
+    }
+
+    /// Writes a request of schemaward's own login.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn own(&mut self, request: &OwnRequest) -> io::Result<usize> {
         self.write(Pieces::of(vec![request.frame().bytes().clone()])).await
     }
 

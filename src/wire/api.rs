@@ -24,6 +24,8 @@ impl ApiKey {
     pub const SASL_HANDSHAKE: Self = Self(17);
     /// Tells which versions a broker takes.
     pub const API_VERSIONS: Self = Self(18);
+    /// Carries one message of a login.
+    pub const SASL_AUTHENTICATE: Self = Self(36);
     /// Describes the brokers: names addresses.
     pub const DESCRIBE_CLUSTER: Self = Self(60);
     /// Reads records of a share group; its answer names brokers.
@@ -37,6 +39,8 @@ impl ApiKey {
 pub enum Treatment {
     /// Both pass as they came.
     Opaque,
+    /// Both are read and pass as they came: who logs in, and whether the broker takes it.
+    Login,
     /// The request is judged, the response is completed and its endpoints are rewritten.
     Produce,
     /// The request passes as it came; the response is held whole and rewritten.
@@ -50,6 +54,7 @@ pub enum Treatment {
 pub const fn treatment(api_key: i16, version: i16) -> Treatment {
     match ApiKey(api_key) {
         ApiKey::PRODUCE => Treatment::Produce,
+        ApiKey::SASL_HANDSHAKE | ApiKey::SASL_AUTHENTICATE => Treatment::Login,
         ApiKey::METADATA
         | ApiKey::FIND_COORDINATOR
         | ApiKey::API_VERSIONS
@@ -74,7 +79,10 @@ pub const fn offered(api_key: i16) -> Option<RangeInclusive<i16>> {
         // v0 is followed by tokens without any frame header: they could not be told from requests.
         ApiKey::SASL_HANDSHAKE => 1..=1,
         ApiKey::API_VERSIONS => 0..=4,
-        ApiKey::DESCRIBE_CLUSTER | ApiKey::SHARE_FETCH | ApiKey::SHARE_ACKNOWLEDGE => 0..=2,
+        ApiKey::SASL_AUTHENTICATE
+        | ApiKey::DESCRIBE_CLUSTER
+        | ApiKey::SHARE_FETCH
+        | ApiKey::SHARE_ACKNOWLEDGE => 0..=2,
         _ => return None,
     })
 }
@@ -240,6 +248,7 @@ mod tests {
             (10, 0, 6),
             (17, 1, 1),
             (18, 0, 4),
+            (36, 0, 2),
             (60, 0, 2),
             (78, 0, 2),
             (79, 0, 2),
@@ -250,7 +259,7 @@ mod tests {
                 assert_eq!(taken, (min..=max).contains(&api_version), "{api_key} v{api_version}");
             }
         }
-        for api_key in [-1, 2, 36, 68, 95, i16::MAX] {
+        for api_key in [-1, 2, 37, 68, 95, i16::MAX] {
             let prefix = RequestPrefix { api_key, api_version: 99, correlation_id: 1 };
             assert_eq!(check_offered(&prefix), Ok(()));
         }
@@ -264,9 +273,9 @@ mod tests {
             (1, 16, Treatment::RewriteTail),
             (3, 0, Treatment::Rewrite),
             (10, 0, Treatment::Rewrite),
-            (17, 1, Treatment::Opaque),
+            (17, 1, Treatment::Login),
             (18, 0, Treatment::Rewrite),
-            (36, 2, Treatment::Opaque),
+            (36, 2, Treatment::Login),
             (60, 0, Treatment::Rewrite),
             (78, 0, Treatment::RewriteTail),
             (79, 0, Treatment::Rewrite),

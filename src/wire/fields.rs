@@ -70,6 +70,11 @@ impl<'a> Fields<'a> {
         self.check(read)
     }
 
+    pub(super) fn i64(&mut self) -> Result<i64, WireError> {
+        let read = self.cursor.i64();
+        self.check(read)
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let read = self.cursor.array();
         self.check(read)
@@ -126,6 +131,12 @@ impl<'a> Fields<'a> {
         let Some(length) = self.nullable_length(LengthKind::Wide)? else { return Ok(None) };
         let read = self.cursor.take(length);
         self.check(read).map(Some)
+    }
+
+    /// Bytes that may not be null.
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+        let at = self.position();
+        self.nullable_bytes()?.ok_or_else(|| self.null(at))
     }
 
     /// Passes over the tagged fields that end each structure of a flexible version.

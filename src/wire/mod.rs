@@ -10,6 +10,7 @@ pub mod produce;
 pub mod refuse;
 pub mod request;
 pub mod rewrite;
+pub mod sasl;
 pub mod stream;
 
 pub use error::WireError;
@@ -49,4 +50,8 @@ pub trait Cluster {
     fn advertise(&self, node: NodeId, host: &str, port: i32) -> Option<Endpoint>;
     /// Takes note of a topic's id and name.
     fn learn_topic(&self, id: TopicId, name: &str);
+    /// Whether clients are offered to log in.
+    fn offers_login(&self) -> bool {
+        true
+    }
 }

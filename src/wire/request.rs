@@ -41,11 +41,37 @@ pub enum Answer {
     RewriteTail,
 }
 
+/// A message of a client's login. It goes to the broker as it came; it holds secrets.
+#[derive(Clone)]
+pub struct LoginFrame(OpaqueFrame);
+
+impl LoginFrame {
+    /// What may go to the broker.
+    #[must_use]
+    pub const fn opaque(&self) -> &OpaqueFrame {
+        &self.0
+    }
+
+    /// The frame, as it came.
+    #[must_use]
+    pub const fn frame(&self) -> &Frame {
+        self.0.frame()
+    }
+}
+
+impl std::fmt::Debug for LoginFrame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginFrame(…)")
+    }
+}
+
 /// A request from a client.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// Goes to the broker as it came.
     Opaque(OpaqueFrame, Answer),
+    /// A message of a login: goes to the broker as it came, and is read.
+    Login(LoginFrame),
     /// Must be judged first.
     Produce(ProduceFrame),
     /// An ApiVersions request above what we walk: answered here, so that the client asks again lower (KIP-511).
@@ -66,6 +92,7 @@ impl Request {
         api::check_offered(&prefix)?;
         let request = match api::treatment(prefix.api_key, prefix.api_version) {
             Treatment::Produce => Self::Produce(ProduceFrame(frame)),
+            Treatment::Login => Self::Login(LoginFrame(OpaqueFrame(frame))),
             Treatment::Opaque => Self::Opaque(OpaqueFrame(frame), Answer::Relay),
             Treatment::Rewrite => Self::Opaque(OpaqueFrame(frame), Answer::Rewrite),
             Treatment::RewriteTail => Self::Opaque(OpaqueFrame(frame), Answer::RewriteTail),

@@ -34,6 +34,9 @@ pub struct Kafka {
 pub struct Options {
     /// How many brokers; their node ids are 1, 2, 3 …
     pub brokers: usize,
+    /// Whether there is a listener with logins too (SASL_PLAINTEXT): by PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and
+    /// OAUTHBEARER with unsigned tokens, for [`USERS`].
+    pub sasl: bool,
     /// Lines that override those of `server.properties`.
     pub properties: Vec<(String, String)>,
     /// Listeners beside the one in the clear, as name and security protocol (`("MTLS", "SSL")`); their settings are among
@@ -108,6 +111,12 @@ impl Kafka {
         (Ipv4Addr::LOCALHOST, found.expect("a listener of this cluster").2).into()
     }
 
+    /// Where the brokers listen for clients that log in, by ascending node id.
+    pub fn sasl_addresses(&self) -> Vec<SocketAddr> {
+        let port = |broker: &Broker| broker.sasl_port.expect("brokers with `Options::sasl`");
+        self.brokers.iter().map(|broker| (Ipv4Addr::LOCALHOST, port(broker)).into()).collect()
+    }
+
     /// The node ids, ascending.
     pub fn node_ids(&self) -> Vec<i32> {
         self.brokers.iter().map(|broker| broker.node_id).collect()
@@ -179,7 +188,7 @@ impl Kafka {
             let report = broker.failure(&why);
             (why, report)
         };
-        format_storage(&kafka.brokers).map_err(|e| (NotReady::Format, e))?;
+        format_storage(&kafka.brokers, options).map_err(|e| (NotReady::Format, e))?;
         for broker in &mut kafka.brokers {
             broker.spawn(&kafka.guardian).expect("java can be run");
         }
@@ -226,6 +235,7 @@ struct Broker {
     port: u16,
     /// Name, security protocol and port of further listeners.
     more: Vec<(&'static str, &'static str, u16)>,
+    sasl_port: Option<u16>,
     class_path: String,
     /// Configuration, data and log.
     folder: PathBuf,
@@ -326,10 +336,11 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
     let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     // All are held until all are chosen, so that none is chosen twice.
     let more = options.listeners.len();
-    let held: Vec<_> = (0..options.brokers * (2 + more)).map(|_| free()).collect();
+    let held: Vec<_> = (0..options.brokers * (3 + more)).map(|_| free()).collect();
     let ports: Vec<_> = held.iter().map(|at| at.local_addr().expect("bound").port()).collect();
     let (client_ports, ports) = ports.split_at(options.brokers);
-    let (controller_ports, more_ports) = ports.split_at(options.brokers);
+    let (controller_ports, ports) = ports.split_at(options.brokers);
+    let (sasl_ports, more_ports) = ports.split_at(options.brokers);
     let mut more_ports = more_ports.iter().copied();
     let voters: Vec<_> = (1..)
         .zip(controller_ports)
@@ -343,6 +354,7 @@ fn lay_out(jars: &Path, folder: &Path, options: &Options) -> Vec<Broker> {
         let broker = Broker {
             node_id,
             port,
+            sasl_port: options.sasl.then(|| sasl_ports[node_id as usize - 1]),
             more: options
                 .listeners
                 .iter()
@@ -392,6 +404,9 @@ share.coordinator.state.topic.min.isr={in_sync}
         voters.join(","),
         folder.join("data").display(),
     );
+    if let Some(sasl_port) = broker.sasl_port {
+        text.push_str(&sasl_properties(*port, sasl_port, controller_port));
+    }
     // A later line wins over an earlier one.
     for (key, value) in &options.properties {
         text.push_str(&format!("{key}={value}\n"));
@@ -399,12 +414,41 @@ share.coordinator.state.topic.min.isr={in_sync}
     text
 }
 
+/// A second listener, with logins.
+fn sasl_properties(port: u16, sasl_port: u16, controller_port: u16) -> String {
+    let security = "org.apache.kafka.common.security";
+    let users: String =
+        USERS.iter().map(|(name, password)| format!(" user_{name}=\"{password}\"")).collect();
+    let listener = "listener.name.sasl_plaintext";
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+{listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
+{listener}.plain.sasl.jaas.config={security}.plain.PlainLoginModule required{users};
+{listener}.scram-sha-256.sasl.jaas.config={security}.scram.ScramLoginModule required;
+{listener}.scram-sha-512.sasl.jaas.config={security}.scram.ScramLoginModule required;
+{listener}.oauthbearer.sasl.jaas.config={security}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";
+connection.failed.authentication.delay.ms=10
+"
+    )
+}
+
 /// Gives each broker an empty log that belongs to the same cluster; all at once, each takes a second.
-fn format_storage(brokers: &[Broker]) -> Result<(), String> {
+fn format_storage(brokers: &[Broker], options: &Options) -> Result<(), String> {
     let format = |broker: &Broker| {
         let mut java = broker.java();
         java.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]);
-        process::run(java.arg(broker.properties()), "", START_DEADLINE).ok().map(drop)
+        java.arg(broker.properties());
+        if options.sasl {
+            for ((name, password), hash) in
+                USERS.iter().flat_map(|user| [256, 512].map(|hash| (user, hash)))
+            {
+                let user = format!("[name={name},iterations=4096,password={password}]");
+                java.args(["--add-scram", &format!("SCRAM-SHA-{hash}={user}")]);
+            }
+        }
+        process::run(&mut java, "", START_DEADLINE).ok().map(drop)
     };
     thread::scope(|scope| {
         let running: Vec<_> = brokers.iter().map(|broker| scope.spawn(|| format(broker))).collect();
@@ -428,5 +472,7 @@ transaction.state.log.num.partitions=2
 unclean.leader.election.enable=false
 ";
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+/// Who may log in, and by which password.
+pub const USERS: [(&str, &str); 2] = [("alice", "alice-secret"), ("bob", "bob-secret")];
 const PORT_ATTEMPTS: usize = 5;
 const START_DEADLINE: Duration = Duration::from_secs(120);

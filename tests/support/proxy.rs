@@ -44,7 +44,8 @@ impl Proxy {
         Self::start_unready_with(upstream, registry, more, &[]).await
     }
 
-    async fn start_unready_with(
+    /// The same with environment variables.
+    pub async fn start_unready_with(
         upstream: &[String],
         registry: &str,
         more: &str,

@@ -45,6 +45,11 @@ impl Stage {
 
     /// The same with a registry.
     pub async fn with_registry(registry: &str, more: &str) -> Self {
+        Self::with(registry, more, &[]).await
+    }
+
+    /// The same with environment variables, which go over what the file says.
+    pub async fn with(registry: &str, more: &str, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, connections) = mpsc::unbounded_channel();
@@ -57,7 +62,7 @@ impl Stage {
                 }
             }
         });
-        let proxy = Proxy::start(&[address.to_string()], registry, more).await;
+        let proxy = Proxy::start_with(&[address.to_string()], registry, more, variables).await;
         Self { proxy, acceptor: Acceptor(acceptor), connections }
     }
 

@@ -6,28 +6,41 @@
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 use super::walk::{Layout, Walk};
-use crate::wire::{ErrorCode, WireError, api::offered, frame::Frame};
+use crate::wire::{
+    Cluster, ErrorCode, WireError,
+    api::{ApiKey, offered},
+    frame::Frame,
+};
 
 /// The api key of ApiVersions.
 const API_VERSIONS: i16 = 18;
 
-pub(super) fn rewrite(layout: Layout, frame: &Frame) -> Result<Option<Frame>, WireError> {
+pub(super) fn rewrite(
+    layout: Layout,
+    frame: &Frame,
+    cluster: &dyn Cluster,
+) -> Result<Option<Frame>, WireError> {
     let mut head = Walk::new(layout, frame.payload());
     head.skip(4)?;
     if ErrorCode(head.i16()?) == ErrorCode::UNSUPPORTED_VERSION && layout.version != 0 {
         let oldest = Layout { version: 0, flexible: false, ..layout };
         // librdkafka's mock cluster answers in a form of its own. Clients take the versions of ApiVersions from such an
         // answer and ask again; a version that is not offered ends at the next request anyhow.
-        return rewrite_as(oldest, frame).or_else(|_| rewrite_as(layout, frame)).or(Ok(None));
+        let read = |layout| rewrite_as(layout, frame, cluster);
+        return read(oldest).or_else(|_| read(layout)).or(Ok(None));
     }
-    rewrite_as(layout, frame)
+    rewrite_as(layout, frame, cluster)
 }
 
-fn rewrite_as(layout: Layout, frame: &Frame) -> Result<Option<Frame>, WireError> {
+fn rewrite_as(
+    layout: Layout,
+    frame: &Frame,
+    cluster: &dyn Cluster,
+) -> Result<Option<Frame>, WireError> {
     let mut walk = Walk::new(layout, frame.payload());
     walk.skip(4)?; // correlation id
     walk.skip(2)?; // error code
-    versions(&mut walk)?;
+    versions(&mut walk, cluster.offers_login())?;
     if walk.version() >= 1 {
         walk.skip(4)?; // throttle time
     }
@@ -35,14 +48,15 @@ fn rewrite_as(layout: Layout, frame: &Frame) -> Result<Option<Frame>, WireError>
     walk.into_frame()
 }
 
-fn versions(walk: &mut Walk<'_>) -> Result<(), WireError> {
+fn versions(walk: &mut Walk<'_>, login: bool) -> Result<(), WireError> {
     let from = walk.position();
     let (mut kept, mut elements) = (0_usize, Vec::new());
     walk.each(|walk| {
         let (api_key, min, max) = (walk.i16()?, walk.i16()?, walk.i16()?);
         let at = walk.position();
         walk.skip_tagged_fields()?;
-        if let Some((min, max)) = intersect(api_key, min, max) {
+        let hidden = !login && is_login(api_key);
+        if let (false, Some((min, max))) = (hidden, intersect(api_key, min, max)) {
             for number in [api_key, min, max] {
                 elements.extend(number.to_be_bytes());
             }
@@ -53,6 +67,11 @@ fn versions(walk: &mut Walk<'_>) -> Result<(), WireError> {
     })?;
     walk.replace_array(from, kept, &elements);
     Ok(())
+}
+
+/// Whether an API is of a client's login, which is not offered where schemaward has logged in itself.
+const fn is_login(api_key: i16) -> bool {
+    matches!(ApiKey(api_key), ApiKey::SASL_HANDSHAKE | ApiKey::SASL_AUTHENTICATE)
 }
 
 /// The versions that both sides know. `None`: no version can be used, the API is not named.
@@ -162,12 +181,13 @@ mod tests {
 
     #[test]
     fn brokers_of_all_ages_are_cut_alike() {
-        let table: [(Ranges, Ranges); 5] = [
+        let table: [(Ranges, Ranges); 6] = [
             // Kafka 4 names Produce v0 without taking it.
             (&[(0, 0, 13), (1, 4, 18), (3, 0, 13)], &[(0, 0, 13), (1, 4, 18), (3, 0, 13)]),
             (&[(0, 3, 14), (18, 0, 5), (17, 0, 1)], &[(0, 3, 13), (18, 0, 4), (17, 1, 1)]),
             (&[(1, 19, 20), (17, 0, 0), (60, 1, 2)], &[(60, 1, 2)]),
-            (&[(36, 0, 99), (-1, -5, 9_999)], &[(36, 0, 99), (-1, -5, 9_999)]),
+            (&[(37, 0, 99), (-1, -5, 9_999)], &[(37, 0, 99), (-1, -5, 9_999)]),
+            (&[(36, 0, 3), (17, 0, 2)], &[(36, 0, 2), (17, 1, 1)]),
             (&[(3, 5, 2), (18, i16::MIN, i16::MAX)], &[(18, 0, 4)]),
         ];
         for (given, left) in table {
@@ -177,6 +197,19 @@ mod tests {
                 let rewritten = rewrite_response(18, version, &frame, &TenNodes::default());
                 assert_eq!(rewritten, Ok(encode(&response(left), version, &Tags::new())));
             }
+        }
+    }
+
+    #[test]
+    fn logins_are_not_named_where_none_is_offered() {
+        for version in 0..=4 {
+            let keys = [(0, 0, 13), (17, 0, 1), (18, 0, 4), (36, 0, 2), (37, 0, 3)];
+            let response = ApiVersionsResponse::default().with_api_keys(api_keys(&keys));
+            let frame = encode(&response, version, &Tags::new());
+            let cluster = TenNodes { refuses_login: true, ..TenNodes::default() };
+            let rewritten = rewrite_response(18, version, &frame, &cluster).unwrap();
+            let left = response.with_api_keys(api_keys(&[(0, 0, 13), (18, 0, 4), (37, 0, 3)]));
+            assert_eq!(rewritten, encode(&left, version, &Tags::new()));
         }
     }
 

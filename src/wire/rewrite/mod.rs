@@ -52,7 +52,7 @@ fn rewriter(api_key: i16, version: i16) -> Option<(Layout, Rewriter)> {
         0 => ("Produce response", 9, produce::rewrite),
         3 => ("Metadata response", 9, metadata::rewrite),
         10 => ("FindCoordinator response", 3, find_coordinator::rewrite),
-        18 => ("ApiVersions response", 3, |layout, frame, _| api_versions::rewrite(layout, frame)),
+        18 => ("ApiVersions response", 3, api_versions::rewrite),
         60 => ("DescribeCluster response", 0, describe_cluster::rewrite),
         79 => ("ShareAcknowledge response", 0, share_acknowledge::rewrite),
         _ => return None,

@@ -20,6 +20,7 @@ pub(in crate::wire) const HOST: &str = "schemaward.local";
 pub(in crate::wire) struct TenNodes {
     pub(in crate::wire) seen: Mutex<Vec<(NodeId, String, i32)>>,
     pub(in crate::wire) topics: Mutex<Vec<(TopicId, String)>>,
+    pub(in crate::wire) refuses_login: bool,
 }
 
 impl Cluster for TenNodes {
@@ -31,6 +32,10 @@ impl Cluster for TenNodes {
 
     fn learn_topic(&self, id: TopicId, name: &str) {
         self.topics.lock().unwrap().push((id, name.to_owned()));
+    }
+
+    fn offers_login(&self) -> bool {
+        !self.refuses_login
     }
 }
 
