@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
 
 use super::settings::{BrokerAddress, ListenSettings, PortRange};
 use crate::wire::NodeId;
@@ -22,6 +23,8 @@ pub struct AddressMap {
     advertised_host: Arc<str>,
     runs: Vec<Run>,
     outside: Mutex<Vec<NodeId>>,
+    /// Told when a node is found where it was not known to be.
+    found: Notify,
 }
 
 /// One [`PortRange`], and where its nodes listen, one place for each port.
@@ -69,6 +72,7 @@ impl AddressMap {
             advertised_host: Arc::from(listen.advertised_host.as_str()),
             runs: listen.broker_ports.iter().copied().map(Run::new).collect(),
             outside: Mutex::new(Vec::new()),
+            found: Notify::new(),
         }
     }
 
@@ -85,6 +89,7 @@ impl AddressMap {
         let slot = run.addresses.get(index)?;
         if slot.load().as_deref() != Some(at) {
             slot.store(Some(Arc::new(at.clone())));
+            self.found.notify_waiters();
         }
         run.port(index)
     }
@@ -93,6 +98,23 @@ impl AddressMap {
     #[must_use]
     pub fn broker(&self, port: LocalPort) -> Option<BrokerAddress> {
         self.address(self.node(port)?)
+    }
+
+    /// The broker behind a local port, as soon as somebody has told where it listens.
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any time.
+    pub async fn until_known(&self, port: LocalPort) -> BrokerAddress {
+        loop {
+            // Before the look: what is told in between must not be missed.
+            let found = self.found.notified();
+            tokio::pin!(found);
+            found.as_mut().enable();
+            if let Some(broker) = self.broker(port) {
+                return broker;
+            }
+            found.await;
+        }
     }
 
     /// The node that a local port stands for.
@@ -175,6 +197,30 @@ mod tests {
 
     fn at(host: &str) -> BrokerAddress {
         BrokerAddress { host: host.to_owned(), port: 9092 }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_node_is_told_when_it_is_known() {
+        let map = map(&[range(0, 9100, 10)]);
+        let waiting = map.until_known(LocalPort(9102));
+        tokio::pin!(waiting);
+        for other in [1, 3] {
+            assert!(at_once(waiting.as_mut()).await.is_none());
+            map.advertise(NodeId(other), &at("other"));
+        }
+        assert!(at_once(waiting.as_mut()).await.is_none());
+        map.advertise(NodeId(2), &at("two"));
+        assert_eq!(waiting.await, at("two"));
+        assert_eq!(map.until_known(LocalPort(9102)).await, at("two"));
+    }
+
+    /// What a future gives at once.
+    async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = std::future::ready(()) => None,
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Takes client connections, one listener for the bootstrap address and one per broker port.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
     time::sleep,
 };
 use tracing::{debug, warn};
@@ -29,6 +29,16 @@ pub enum Leads {
     Bootstrap,
     /// To the broker that the port stands for; to a bootstrap broker while it is not known.
     Port(LocalPort),
+}
+
+impl Leads {
+    /// The port, where its broker is not known: clients are led to one of the others meanwhile.
+    fn guesses(self, gateway: &Gateway) -> Option<LocalPort> {
+        match self {
+            Self::Bootstrap => None,
+            Self::Port(port) => gateway.cluster.addresses.broker(port).is_none().then_some(port),
+        }
+    }
 }
 
 /// Why a listener could not be bound.
@@ -124,6 +134,7 @@ async fn run(
 ) {
     let counted = Counted::new(Arc::clone(&gateway));
     let address = peer.address;
+    let guessed = leads.guesses(&gateway);
     let broker = match dial(leads, &gateway, &upstream).await {
         Ok(broker) => broker,
         Err(error) => {
@@ -135,11 +146,34 @@ async fn run(
     if let Err(error) = client.set_nodelay(true) {
         debug!(peer = %address, %error, "cannot set TCP_NODELAY");
     }
-    let ended = connection::serve(gateway, peer, client.into_split(), broker.into_split()).await;
+    let led_to = broker.peer_addr();
+    let serving = connection::serve(gateway, peer, client.into_split(), broker.into_split());
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = found_elsewhere(&counted.0, guessed, led_to) => Ok(Ended::Closed),
+    };
     match ended {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
         Err(error) => connection::log_end(&counted.0, address, &error),
     }
+}
+
+/// Waits until the broker of a port is known, and is not the one at `led_to`: a client that stays there is told for ever
+/// that it is at the wrong broker, and that the right one is behind the port which it is connected to.
+async fn found_elsewhere(
+    gateway: &Gateway,
+    guessed: Option<LocalPort>,
+    led_to: io::Result<SocketAddr>,
+) {
+    let (Some(port), Ok(led_to)) = (guessed, led_to) else { return pending().await };
+    let broker = gateway.cluster.addresses.until_known(port).await;
+    // Without an answer nobody knows better.
+    if let Ok(mut found) = lookup_host((broker.host.as_str(), broker.port)).await
+        && found.all(|at| at != led_to)
+    {
+        return;
+    }
+    pending().await
 }
 
 async fn dial(
