@@ -25,6 +25,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same
  * producer; with `commit=true` it ends the transaction and begins the next one.
+ *
+ * With `stream=true` nothing waits for anything: the outcome of each record is printed as soon as it is known, with the
+ * place of its line as `index`.
  */
 public final class ProduceCases {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -38,6 +41,7 @@ public final class ProduceCases {
         }
         boolean each = settings.remove("each") != null;
         boolean commit = settings.remove("commit") != null;
+        boolean stream = settings.remove("stream") != null;
         var bytes = new ByteArraySerializer();
         try (var producer = new KafkaProducer<byte[], byte[]>(settings, bytes, bytes)) {
             if (commit) {
@@ -45,6 +49,10 @@ public final class ProduceCases {
                 producer.beginTransaction();
             }
             var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+            if (stream) {
+                stream(producer, input);
+                return;
+            }
             boolean goesOn = true;
             while (goesOn) {
                 List<Future<RecordMetadata>> sent = new ArrayList<>();
@@ -78,6 +86,16 @@ public final class ProduceCases {
         return false;
     }
 
+    private static void stream(KafkaProducer<byte[], byte[]> producer, BufferedReader input) throws Exception {
+        long count = 0;
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            long index = count++;
+            producer.send(record(JSON.readTree(line)),
+                    (metadata, error) -> System.out.println(outcome(metadata, error).put("index", index)));
+        }
+        producer.flush();
+    }
+
     private static void end(KafkaProducer<byte[], byte[]> producer, boolean ok, boolean goesOn) {
         if (ok) {
             producer.commitTransaction();
@@ -107,19 +125,26 @@ public final class ProduceCases {
     }
 
     private static boolean report(Future<RecordMetadata> future) throws Exception {
-        ObjectNode outcome = JSON.createObjectNode();
+        ObjectNode outcome;
         try {
-            RecordMetadata metadata = future.get();
-            outcome.put("ok", true).put("offset", metadata.offset());
+            outcome = outcome(future.get(), null);
         } catch (ExecutionException e) {
-            Throwable cause = e.getCause();
-            outcome.put("ok", false).put("error", cause.getClass().getSimpleName()).put("message", cause.getMessage());
-            if (cause instanceof ApiException) {
-                outcome.put("code", Errors.forException(cause).code());
-            }
+            outcome = outcome(null, e.getCause());
         }
         System.out.println(outcome);
         return outcome.get("ok").asBoolean();
+    }
+
+    private static ObjectNode outcome(RecordMetadata metadata, Throwable error) {
+        ObjectNode outcome = JSON.createObjectNode();
+        if (error == null) {
+            return outcome.put("ok", true).put("offset", metadata.offset());
+        }
+        outcome.put("ok", false).put("error", error.getClass().getSimpleName()).put("message", error.getMessage());
+        if (error instanceof ApiException) {
+            outcome.put("code", Errors.forException(error).code());
+        }
+        return outcome;
     }
 
     private static byte[] hex(JsonNode text) {

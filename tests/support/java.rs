@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::case::{self, Case, Consumed, Outcome};
 use super::process::{self, Finished};
+use super::traffic::{Plan, Traffic};
 use super::{once, require};
 
 /// The folder with the jars of Apache Kafka 4.4.0 and what they need.
@@ -76,6 +77,16 @@ impl Java {
         let mut java = self.command();
         java.arg("ProduceCases").arg(bootstrap).args(settings);
         RunningProducer::start(java)
+    }
+
+    /// Starts the same producer, to send as `plan` says while a test breaks things.
+    pub fn traffic(&self, bootstrap: &str, settings: &[&str], plan: Plan) -> Traffic {
+        let mut java = self.command();
+        // Small batches: one bad record has its whole batch refused. What it complains of is part of the test.
+        java.args(["ProduceCases", bootstrap, "stream=true", "batch.size=600"])
+            .args(settings)
+            .stderr(Stdio::null());
+        Traffic::of_program(java, plan)
     }
 
     /// Reads `count` records of `topic` as a member of `group`; fewer if no more come for a while.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::case::{self, Case, Outcome};
 use super::process::{self, Finished};
+use super::traffic::{Plan, Traffic};
 use super::{once, require};
 
 /// The interpreter of the environment.
@@ -37,14 +38,29 @@ impl Python {
 
     /// Runs one of the scripts in `tests/python` to its end.
     pub fn run(&self, script: &str, args: &[&str], stdin: &str) -> Finished {
+        process::run(self.command(script).args(args), stdin, DEADLINE)
+    }
+
+    fn command(&self, script: &str) -> Command {
         let mut python = Command::new(&self.interpreter);
         // The scripts' folder is part of the package: nothing shall be written there.
         python.env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(url) = &self.schema_server {
             python.env("SCHEMA_SERVER", url);
         }
-        python.arg(once::package().join("tests/python").join(script)).args(args);
-        process::run(&mut python, stdin, DEADLINE)
+        python.arg(once::package().join("tests/python").join(script));
+        python
+    }
+
+    /// Starts a producer of librdkafka, idempotent, to send as `plan` says while a test breaks things.
+    pub fn traffic(&self, bootstrap: &str, settings: &[&str], plan: Plan) -> Traffic {
+        let mut python = self.command("produce_confluent.py");
+        python.args([bootstrap, "stream=true", "enable.idempotence=true"]);
+        // Small batches: one bad record has its whole batch refused.
+        python.arg("batch.num.messages=5").args(settings);
+        // What it complains of is part of the test.
+        python.stderr(Stdio::null());
+        Traffic::of_program(python, plan)
     }
 
     /// Sends `cases` with confluent-kafka (librdkafka) and returns what its delivery reports say, in order. `settings`
