@@ -405,7 +405,8 @@ impl Scene {
     /// Three replicas, of which two must have what is acknowledged.
     fn new_topic(&self, of: &str, partitions: i32) -> String {
         let topic = self.topic(of);
-        let settings = [("min.insync.replicas", "2")];
+        // Raw batches are stamped long ago: a broker would delete them as expired.
+        let settings = [("min.insync.replicas", "2"), ("retention.ms", "-1")];
         admin::create_topic_with(&self.direct, &topic, partitions, 3, &settings);
         topic
     }

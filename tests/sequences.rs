@@ -469,7 +469,9 @@ impl World {
 
     fn with(topic: &str, more: &str) -> Option<Self> {
         let kafka = kafka::shared_single()?;
-        admin::create_topic(&kafka.bootstrap(), topic, 2, 1);
+        // Raw batches are stamped long ago: a broker would delete them as expired.
+        let keeps = [("retention.ms", "-1")];
+        admin::create_topic_with(&kafka.bootstrap(), topic, 2, 1, &keeps);
         let unlearnt = admin::describe_topic(&kafka.bootstrap(), topic).topic_id;
         let sidecar = Sidecar::start(kafka, more);
         // A registry that has it would be asked for it; one that fails is asked in vain.
