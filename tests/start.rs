@@ -7,13 +7,16 @@ mod support;
 
 use std::process::{Command, Output};
 
+use kafka_protocol::messages::ApiVersionsRequest;
 use support::{
     binary::{Ended, Program},
     broker::FakeBroker,
     client::{Client, Produce, only},
     http,
-    proxy::loopback,
+    proxy::{Proxy, loopback},
     registry::Registry,
+    valve::Valve,
+    wait::{patiently, until},
 };
 
 /// A configuration without mistakes on `host`.
@@ -249,6 +252,28 @@ async fn brokers_that_do_not_answer_leave_it_running_and_saying_why() {
         program.signal("TERM");
         assert_eq!(program.ended().await.code, Some(0));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_came_before_its_broker_was_known_is_sent_there_once_it_is() {
+    let broker = FakeBroker::start().await;
+    // Where the proxy asks first is not where the broker says that it listens.
+    let elsewhere = Valve::to(&broker.address()).await;
+    elsewhere.shut();
+    let upstream = [elsewhere.address()];
+    let proxy = Proxy::start_unready(&upstream, "http://127.0.0.1:1", "").await;
+    let mut early = Client::connect(&proxy.node(1)).await;
+    early.send(3, &ApiVersionsRequest::default()).await;
+    until("it is led somewhere", || {
+        proxy.metric("schemaward_requests_total{api=\"ApiVersions\"}") >= 1.0
+    })
+    .await;
+    elsewhere.open();
+    // It is told to come again: where it is it would stay for ever.
+    patiently("its end", async { while early.receive_frame().await.is_some() {} }).await;
+    elsewhere.shut();
+    let mut late = Client::connect(&proxy.node(1)).await;
+    patiently("the broker itself", late.call(3, &ApiVersionsRequest::default())).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod server_names;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
 
 use self::{port_runs::PortRun, server_names::ServerNames};
 use super::{
@@ -30,6 +31,8 @@ pub struct AddressMap {
     host: AdvertisedHost,
     routes: Routes,
     outside: Mutex<Vec<NodeId>>,
+    /// Told when a node is found where it was not known to be.
+    found: Notify,
 }
 
 #[derive(Debug)]
@@ -47,11 +50,17 @@ struct Place {
 }
 
 impl Place {
-    fn take_note(&self, at: &BrokerAddress) -> Endpoint {
-        if self.address.load().as_deref() != Some(at) {
+    /// Takes note of where the node listens. True if that is news.
+    fn take_note(&self, at: &BrokerAddress) -> bool {
+        let news = self.address.load().as_deref() != Some(at);
+        if news {
             self.address.store(Some(Arc::new(at.clone())));
         }
-        self.endpoint()
+        news
+    }
+
+    fn address(&self) -> Option<BrokerAddress> {
+        self.address.load().as_deref().cloned()
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -89,34 +98,63 @@ impl AddressMap {
                 Routes::ServerNames(ServerNames::new(port.unwrap_or(listen.bootstrap.port())))
             }
         };
-        Self { host: host.clone(), routes, outside: Mutex::new(Vec::new()) }
+        Self { host: host.clone(), routes, outside: Mutex::new(Vec::new()), found: Notify::new() }
     }
 
     /// Takes note that `node` listens at `at`, and says what clients are told of it. `None`: the node is outside the map.
     pub fn advertise(&self, node: NodeId, at: &BrokerAddress) -> Option<Endpoint> {
+        let (news, endpoint) = match &self.routes {
+            Routes::Ports(runs) => {
+                let (run, index) = find(runs, node)?;
+                let place = run.place(index)?;
+                (place.take_note(at), place.endpoint())
+            }
+            Routes::ServerNames(names) => {
+                let place = names.place_or_add(node, &self.host)?;
+                (place.take_note(at), place.endpoint())
+            }
+        };
+        if news {
+            self.found.notify_waiters();
+        }
+        Some(endpoint)
+    }
+
+    /// Where `node` listens; `None` while nobody has told.
+    #[must_use]
+    pub fn broker(&self, node: NodeId) -> Option<BrokerAddress> {
         match &self.routes {
             Routes::Ports(runs) => {
                 let (run, index) = find(runs, node)?;
-                Some(run.place(index)?.take_note(at))
+                run.place(index)?.address()
             }
-            Routes::ServerNames(names) => Some(names.place_or_add(node, &self.host)?.take_note(at)),
+            Routes::ServerNames(names) => names.place(node)?.address(),
         }
     }
 
-    /// The broker behind a local port; `None` while nobody has told where it listens.
-    #[must_use]
-    pub fn broker(&self, port: LocalPort) -> Option<BrokerAddress> {
-        let (run, index) = find(self.runs(), self.node(port)?)?;
-        run.place(index)?.address.load().as_deref().cloned()
+    /// Where `node` listens, as soon as somebody has told.
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any time.
+    pub async fn until_known(&self, node: NodeId) -> BrokerAddress {
+        loop {
+            // Before the look: what is told in between must not be missed.
+            let found = self.found.notified();
+            tokio::pin!(found);
+            found.as_mut().enable();
+            if let Some(broker) = self.broker(node) {
+                return broker;
+            }
+            found.await;
+        }
     }
 
-    /// The broker that a TLS client asks for by `server_name`; `None` where that is no node's name, or while nobody has told
-    /// where the node listens.
+    /// The node that a TLS client asks for by `server_name`; `None` where that is no node's name.
     #[must_use]
-    pub fn broker_named(&self, server_name: &str) -> Option<BrokerAddress> {
+    pub fn node_named(&self, server_name: &str) -> Option<NodeId> {
         match &self.routes {
             Routes::Ports(_) => None,
-            Routes::ServerNames(names) => names.broker(self.host.node(server_name)?),
+            Routes::ServerNames(_) => self.host.node(server_name),
         }
     }
 
@@ -211,16 +249,40 @@ mod tests {
         BrokerAddress { host: host.to_owned(), port: 9092 }
     }
 
+    #[tokio::test]
+    async fn who_waits_for_a_node_is_told_when_it_is_known() {
+        let map = map(&[range(0, 9100, 10)]);
+        let waiting = map.until_known(NodeId(2));
+        tokio::pin!(waiting);
+        for other in [1, 3] {
+            assert!(at_once(waiting.as_mut()).await.is_none());
+            map.advertise(NodeId(other), &at("other"));
+        }
+        assert!(at_once(waiting.as_mut()).await.is_none());
+        map.advertise(NodeId(2), &at("two"));
+        assert_eq!(waiting.await, at("two"));
+        assert_eq!(map.until_known(NodeId(2)).await, at("two"));
+    }
+
+    /// What a future gives at once.
+    async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = std::future::ready(()) => None,
+        }
+    }
+
     #[test]
     fn a_node_keeps_its_port_while_its_address_changes() {
         let map = map(&[range(0, 9100, 100), range(1001, 9300, 10)]);
         for (node, port) in [(0, 9100), (99, 9199), (1001, 9300), (1010, 9309)] {
             let (node, port) = (NodeId(node), LocalPort(port));
             assert_eq!(map.node(port), Some(node));
-            assert_eq!(map.broker(port), None);
+            assert_eq!(map.broker(node), None);
             for host in ["old", "old", "new"] {
                 assert_eq!(map.advertise(node, &at(host)), told(port.0));
-                assert_eq!(map.broker(port), Some(at(host)));
+                assert_eq!(map.broker(node), Some(at(host)));
             }
         }
         let known: Vec<_> = map.known().iter().map(|known| known.node.0).collect();
@@ -237,7 +299,6 @@ mod tests {
         }
         for port in [0, 9099, 9200, 9310, u16::MAX] {
             assert_eq!(map.node(LocalPort(port)), None);
-            assert_eq!(map.broker(LocalPort(port)), None);
         }
     }
 
@@ -271,7 +332,7 @@ mod tests {
                     let port = LocalPort(endpoint.port);
                     prop_assert!(node >= 0);
                     prop_assert_eq!(map.node(port), Some(NodeId(node)));
-                    prop_assert_eq!(map.broker(port), Some(at("host")));
+                    prop_assert_eq!(map.broker(NodeId(node)), Some(at("host")));
                 }
             }
             if let Some(node) = map.node(LocalPort(port)) {
@@ -286,7 +347,7 @@ mod tests {
     fn overlapping_ranges_answer_with_the_first() {
         let map = map(&[range(0, 9100, 10), range(5, 9200, 10)]);
         assert_eq!(map.advertise(NodeId(5), &at("host")), told(9105));
-        assert_eq!(map.broker(LocalPort(9200)), Some(at("host")));
+        assert_eq!(map.node(LocalPort(9200)), Some(NodeId(5)));
     }
 
     #[test]
@@ -299,8 +360,8 @@ mod tests {
         });
         let told = map.advertise(NodeId(6), &at("kafka-6")).unwrap();
         assert_eq!((&*told.host, told.port), ("b6.example.com", 443));
-        assert_eq!(map.broker(LocalPort(9201)), Some(at("kafka-6")));
-        assert_eq!(map.broker_named("b6.example.com"), None, "ports tell nodes apart here");
+        assert_eq!(map.node(LocalPort(9201)), Some(NodeId(6)));
+        assert_eq!(map.node_named("b6.example.com"), None, "ports tell nodes apart here");
     }
 
     fn named() -> AddressMap {
@@ -316,15 +377,16 @@ mod tests {
         let map = named();
         for node in [0, 1_001, i32::MAX] {
             let name = format!("b{node}.example.com");
-            assert_eq!(map.broker_named(&name), None);
+            assert_eq!(map.node_named(&name), Some(NodeId(node)));
+            assert_eq!(map.broker(NodeId(node)), None);
             for host in ["old", "new"] {
                 let told = map.advertise(NodeId(node), &at(host)).unwrap();
                 assert_eq!((&*told.host, told.port), (name.as_str(), 9092));
-                assert_eq!(map.broker_named(&name), Some(at(host)));
+                assert_eq!(map.broker(NodeId(node)), Some(at(host)));
             }
         }
         assert_eq!(map.advertise(NodeId(-1), &at("host")), None);
-        assert_eq!(map.broker_named("kafka.example.com"), None);
+        assert_eq!(map.node_named("kafka.example.com"), None);
         assert_eq!((map.ports().count(), map.known().len()), (0, 3));
     }
 

@@ -72,7 +72,7 @@ fn address(host: &str, port: i32) -> Option<BrokerAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::{address_map::LocalPort, settings::test_listen};
+    use crate::proxy::settings::test_listen;
 
     fn view() -> ClusterView {
         ClusterView {
@@ -87,7 +87,7 @@ mod tests {
         let view = view();
         let told = view.advertise(NodeId(3), "kafka-3", 9092).unwrap();
         assert_eq!((&*told.host, told.port), ("localhost", 9103));
-        let at = view.addresses.broker(LocalPort(9103)).unwrap();
+        let at = view.addresses.broker(NodeId(3)).unwrap();
         assert_eq!((at.host.as_str(), at.port), ("kafka-3", 9092));
         assert_eq!(view.addresses.outside(), []);
     }
@@ -100,7 +100,7 @@ mod tests {
         for (host, port) in [("", 1), ("h", 0), ("h", -1), ("h", 65_536), (long.as_str(), 1)] {
             assert_eq!(view.advertise(NodeId(3), host, port), None);
         }
-        assert_eq!(view.addresses.broker(LocalPort(9103)).unwrap().host, "kafka-3");
+        assert_eq!(view.addresses.broker(NodeId(3)).unwrap().host, "kafka-3");
         assert_eq!(view.addresses.outside(), []);
     }
 

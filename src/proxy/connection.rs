@@ -330,6 +330,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             biased;
             // An error means that nobody can say so any more: then the process is ending too.
             _ = self.draining.wait_for(|draining| *draining) => Ok(None),
+            () = self.peer.sent_away() => Ok(None),
             next = self.reader.next() => Ok(next?),
         }
     }

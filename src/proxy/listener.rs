@@ -1,6 +1,13 @@
 //! Takes client connections, one listener for the bootstrap address and one per broker port.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, split},
@@ -10,16 +17,18 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    address_map::LocalPort,
+    address_map::{AddressMap, LocalPort},
     admission::Admission,
     connection::{self, Ended},
     entrance::{Entered, Entrance},
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
+    settings::BrokerAddress,
     turned_away::TurnedAwayLog,
-    upstream::{Connected, Dial, DialError, Upstream},
+    upstream::{Connected, Dial, Upstream},
 };
+use crate::wire::NodeId;
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +44,17 @@ pub enum Leads {
     Port(LocalPort),
     /// To the broker whose name the client asks for; to a bootstrap broker where that is no broker's, or is not known yet.
     ServerName,
+}
+
+impl Leads {
+    /// The node that a client of this listener wants; `None`: any.
+    fn node(self, addresses: &AddressMap, server_name: Option<&str>) -> Option<NodeId> {
+        match self {
+            Self::Bootstrap => None,
+            Self::Port(port) => addresses.node(port),
+            Self::ServerName => addresses.node_named(server_name?),
+        }
+    }
 }
 
 /// Why a listener could not be bound.
@@ -173,8 +193,13 @@ async fn welcome<S, D>(
         Ok(entered) => entered,
         Err(error) => return turned_away.note(&gateway.metrics, address, &error),
     };
-    let connected = connect(leads, server_name.as_deref(), gateway, upstream).await;
-    let Connected { io: broker, session } = match connected {
+    let node = leads.node(&gateway.cluster.addresses, server_name.as_deref());
+    let at = node.and_then(|node| gateway.cluster.addresses.broker(node));
+    let connected = match &at {
+        Some(address) => upstream.connect(address).await,
+        None => upstream.connect_bootstrap().await,
+    };
+    let Connected { io: broker, address: led_to, session } = match connected {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
@@ -187,28 +212,38 @@ async fn welcome<S, D>(
         None => Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name),
     };
     let (gateway, peer) = (Arc::clone(gateway), Arc::new(peer));
-    let served =
-        connection::serve(Arc::clone(&gateway), peer, split(io), split(broker), session).await;
+    let guessed = node.filter(|_| at.is_none());
+    let sending_away = send_away(&gateway, &peer, guessed, led_to);
+    let serving = connection::serve(
+        Arc::clone(&gateway),
+        Arc::clone(&peer),
+        split(io),
+        split(broker),
+        session,
+    );
+    let served = tokio::select! {
+        served = serving => served,
+        never = sending_away => match never {},
+    };
     match served {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
         Err(error) => connection::log_end(&gateway, address, &error),
     }
 }
 
-async fn connect<D: Dial>(
-    leads: Leads,
-    server_name: Option<&str>,
+/// Waits until it is known where the node listens for which a client was led to `led_to` by guess, and lets the client come
+/// again if that is elsewhere. One that stays there is told for ever that it is at the wrong broker, and that the right one
+/// is where it is connected to.
+async fn send_away(
     gateway: &Gateway,
-    upstream: &Upstream<D>,
-) -> Result<Connected<D::Io>, DialError> {
-    let addresses = &gateway.cluster.addresses;
-    let known = match leads {
-        Leads::Bootstrap => None,
-        Leads::Port(port) => addresses.broker(port),
-        Leads::ServerName => server_name.and_then(|name| addresses.broker_named(name)),
-    };
-    match known {
-        Some(address) => upstream.connect(&address).await,
-        None => upstream.connect_bootstrap().await,
+    peer: &Peer,
+    guessed: Option<NodeId>,
+    led_to: BrokerAddress,
+) -> Infallible {
+    if let Some(node) = guessed
+        && gateway.cluster.addresses.until_known(node).await != led_to
+    {
+        peer.send_away();
     }
+    pending().await
 }

@@ -23,6 +23,7 @@ pub struct Peer {
     user: OnceLock<Identity>,
     admitted: AtomicBool,
     admission: Notify,
+    away: Notify,
     gone: AtomicBool,
 }
 
@@ -37,6 +38,7 @@ impl Peer {
             user: OnceLock::new(),
             admitted: AtomicBool::new(false),
             admission: Notify::new(),
+            away: Notify::new(),
             gone: AtomicBool::new(false),
         }
     }
@@ -80,6 +82,19 @@ impl Peer {
         while !self.is_admitted() {
             self.admission.notified().await;
         }
+    }
+
+    /// Lets the connection end as soon as what is in flight is answered: the client shall come again.
+    pub fn send_away(&self) {
+        self.away.notify_one();
+    }
+
+    /// Waits until the client shall come again. One caller at a time.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn sent_away(&self) {
+        self.away.notified().await;
     }
 
     /// Takes note that the peer has closed: what is decided from now on, nobody is told.

@@ -20,7 +20,7 @@ use crate::{
     limits::{KIB, MAX_PENDING_LOOKUPS},
     metrics::{BatchVerdict, RecordVerdict},
     reason::Reason,
-    record::{self, Allowance, ProducerSequence},
+    record::{self, Allowance, Compression, ProducerSequence},
     schema::SchemaRef,
     validate::{
         judge::{MemorySpent, Resolved, Workspace},
@@ -46,6 +46,8 @@ const SPARED_SCRATCH_BYTES: usize = 256 * KIB;
 const SPARED_ANSWER_BYTES: usize = KIB;
 /// What one schema that is waited for takes at most: its reference, a few times over.
 const LOOKUP_BYTES: usize = 8 * KIB;
+/// The version of Produce from which brokers take zstd.
+const FIRST_PRODUCE_WITH_ZSTD: i16 = 7;
 /// Longest name of a topic in Kafka: longer ones are not remembered.
 const MAX_TOPIC_NAME_BYTES: usize = 249;
 
@@ -298,6 +300,20 @@ impl ProduceGate {
             let detail = format!("Produce v{} has no record headers", request.version);
             return Some(BatchFault { reason, code, detail });
         }
+        self.held_back(case).or_else(|| {
+            let is_too_early = request.version < FIRST_PRODUCE_WITH_ZSTD
+                && record::peek_compression(case.record_set) == Some(Compression::Zstd);
+            // A broker refuses it as well. But what goes to the broker holds back no follower.
+            is_too_early.then(|| {
+                let reason = Reason::UnsupportedCompression;
+                let detail = format!("Produce v{} has no zstd", request.version);
+                BatchFault { reason, code: reason.error_code(), detail }
+            })
+        })
+    }
+
+    /// Whether a batch has to wait for one before it.
+    fn held_back(&self, case: &Case<'_>) -> Option<BatchFault> {
         let batch = self.guarded(case)?;
         let blocked = self.gateway.guard.blocks(&batch, Instant::now());
         blocked.then(|| {

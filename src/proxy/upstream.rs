@@ -53,6 +53,8 @@ const fn what(kind: &UpstreamErrorKind) -> &'static str {
 pub struct Connected<S> {
     /// The bytes of it.
     pub io: Transport<S>,
+    /// Where it leads.
+    pub address: BrokerAddress,
     /// schemaward's own login, where it has one.
     pub session: Option<Session>,
 }
@@ -120,10 +122,14 @@ impl<D: Dial> Upstream<D> {
         let end = Instant::now() + self.connect_timeout;
         let reached = async {
             let mut io = self.reach(address, end).await?;
-            let Some(login) = &self.login else { return Ok(Connected { io, session: None }) };
+            let Some(login) = &self.login else {
+                return Ok(Connected { io, address: address.clone(), session: None });
+            };
             let logged_in = timeout_at(end, log_in(login, &mut io)).await;
             match logged_in.unwrap_or(Err(LoginError::Deadline)) {
-                Ok(session) => Ok(Connected { io, session: Some(session) }),
+                Ok(session) => {
+                    Ok(Connected { io, address: address.clone(), session: Some(session) })
+                }
                 Err(error) => Err((UpstreamErrorKind::Login, io::Error::other(error))),
             }
         };

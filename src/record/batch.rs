@@ -55,6 +55,13 @@ pub struct BatchHeader {
     pub record_count: i32,
 }
 
+impl BatchHeader {
+    const fn codec_id(&self) -> u8 {
+        let [_, low] = self.attributes.to_be_bytes();
+        low & 0x07
+    }
+}
+
 /// Exactly one batch of magic 2, borrowed from its record set.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
@@ -131,8 +138,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`RecordError::UnknownCompression`].
     pub fn compression(&self) -> Result<Compression, RecordError> {
-        let [_, low] = self.header.attributes.to_be_bytes();
-        let id = low & 0x07;
+        let id = self.header.codec_id();
         Compression::from_id(id).ok_or(RecordError::UnknownCompression { id })
     }
 
@@ -173,6 +179,13 @@ pub fn peek_sequence(record_set: &[u8]) -> Option<ProducerSequence> {
         base_sequence,
         record_count,
     })
+}
+
+/// The codec that what looks like a batch of magic 2 names, whatever else is wrong with it.
+#[must_use]
+pub fn peek_compression(record_set: &[u8]) -> Option<Compression> {
+    let header = read_header(record_set).ok().filter(|header| header.magic == 2)?;
+    Compression::from_id(header.codec_id())
 }
 
 /// Whether `record_set` is one batch of magic 2 by its length and its magic.
@@ -365,6 +378,20 @@ mod tests {
         assert_eq!(peek_sequence(&bytes[..60]), None);
         bytes[16] = 1;
         assert_eq!(peek_sequence(&bytes), None, "another format");
+    }
+
+    #[test]
+    fn a_codec_can_be_peeked_at_in_a_corrupt_batch() {
+        let mut bytes = sound();
+        bytes[8..12].fill(0xff);
+        assert_eq!(peek_compression(&bytes), Some(Compression::None));
+        bytes[22] |= 4;
+        assert_eq!(peek_compression(&bytes), Some(Compression::Zstd));
+        assert_eq!(peek_compression(&bytes[..60]), None);
+        bytes[22] |= 7;
+        assert_eq!(peek_compression(&bytes), None, "no codec");
+        bytes[16] = 1;
+        assert_eq!(peek_compression(&bytes), None, "another format");
     }
 
     #[test]

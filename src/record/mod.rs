@@ -18,7 +18,7 @@ mod walk;
 mod window;
 mod zstd;
 
-pub use batch::{Batch, BatchHeader, ProducerSequence, peek_sequence};
+pub use batch::{Batch, BatchHeader, ProducerSequence, peek_compression, peek_sequence};
 pub use compression::Compression;
 pub use error::{RecordError, RecordErrorClass};
 pub use reader::{Record, RecordReader};

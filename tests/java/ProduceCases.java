@@ -27,6 +27,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same
  * producer; with `commit=true` it ends the transaction and begins the next one.
+ *
+ * With `stream=true` nothing waits for anything: the outcome of each record is printed as soon as it is known, with the
+ * place of its line as `index`.
  */
 public final class ProduceCases {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -40,6 +43,7 @@ public final class ProduceCases {
         }
         boolean each = settings.remove("each") != null;
         Object commit = settings.remove("commit");
+        boolean stream = settings.remove("stream") != null;
         var bytes = new ByteArraySerializer();
         try (var producer = new KafkaProducer<byte[], byte[]>(settings, bytes, bytes)) {
             if (commit != null) {
@@ -47,6 +51,10 @@ public final class ProduceCases {
                 producer.beginTransaction();
             }
             var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+            if (stream) {
+                stream(producer, input);
+                return;
+            }
             boolean goesOn = true;
             while (goesOn) {
                 List<Future<RecordMetadata>> sent = new ArrayList<>();
@@ -89,6 +97,18 @@ public final class ProduceCases {
         return false;
     }
 
+    private static void stream(KafkaProducer<byte[], byte[]> producer, BufferedReader input) throws Exception {
+        long count = 0;
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            long index = count++;
+            producer.send(record(JSON.readTree(line)), (metadata, error) -> {
+                ObjectNode outcome = error == null ? stored(metadata) : failed(error);
+                System.out.println(outcome.put("index", index));
+            });
+        }
+        producer.flush();
+    }
+
     private static ObjectNode end(KafkaProducer<byte[], byte[]> producer, boolean ok, boolean attempt) {
         ObjectNode outcome = JSON.createObjectNode().put("ok", true);
         if (ok || attempt) {
@@ -122,10 +142,14 @@ public final class ProduceCases {
 
     private static ObjectNode outcome(Future<RecordMetadata> future) throws InterruptedException {
         try {
-            return JSON.createObjectNode().put("ok", true).put("offset", future.get().offset());
+            return stored(future.get());
         } catch (ExecutionException e) {
             return failed(e.getCause());
         }
+    }
+
+    private static ObjectNode stored(RecordMetadata metadata) {
+        return JSON.createObjectNode().put("ok", true).put("offset", metadata.offset());
     }
 
     private static ObjectNode failed(Throwable why) {

@@ -8,10 +8,14 @@ reports behind the records' outcomes how each commit ended.
 
 A line {"flush": true} flushes, prints the outcomes of all records since the last one, and goes on with the same producer;
 with `commit=true` it ends the transaction and begins the next one.
+
+With `stream=true` nothing waits for anything: the outcome of each record is printed as soon as it is known, with the place
+of its line as "index".
 """
 
 import json
 import sys
+import threading
 
 from confluent_kafka import KafkaException, Producer
 
@@ -24,12 +28,12 @@ def failed(error):
     return {"ok": False, "error": error.name(), "code": error.code(), "message": error.str()}
 
 
-def send(producer, case, outcomes, index):
+def send(producer, case, take, index):
     def report(error, message):
         if error is None:
-            outcomes[index] = {"ok": True, "offset": message.offset()}
+            take(index, {"ok": True, "offset": message.offset()})
         else:
-            outcomes[index] = failed(error)
+            take(index, failed(error))
 
     producer.produce(
         case["topic"],
@@ -39,6 +43,24 @@ def send(producer, case, outcomes, index):
         headers=[(name, from_hex(value)) for name, value in case["headers"]],
         on_delivery=report,
     )
+
+
+def stream(producer):
+    """A record may be handed over while delivery reports are served: on a thread of their own."""
+    done = threading.Event()
+
+    def serve():
+        while not done.is_set():
+            producer.poll(0.1)
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    for index, line in enumerate(sys.stdin):
+        report = lambda index, outcome: print(json.dumps({**outcome, "index": index}), flush=True)
+        send(producer, json.loads(line), report, index)
+    done.set()
+    serving.join()
+    producer.flush(120)
 
 
 def cases_until_flush(lines):
@@ -54,7 +76,7 @@ def cases_until_flush(lines):
 def send_all(producer, cases):
     outcomes = {}
     for index, case in enumerate(cases):
-        send(producer, case, outcomes, index)
+        send(producer, case, outcomes.__setitem__, index)
     producer.flush(60)
     nothing = {"ok": False, "error": "NoReport", "message": "no delivery report within 60 s"}
     return [outcomes.get(index, nothing) for index in range(len(cases))]
@@ -75,7 +97,11 @@ def end(producer, ok, attempt):
 def main(bootstrap, *settings):
     pairs = dict(setting.split("=", 1) for setting in settings)
     commit = pairs.pop("commit", None)
+    streams = pairs.pop("stream", None)
     producer = Producer({"bootstrap.servers": bootstrap, **pairs})
+    if streams:
+        stream(producer)
+        return
     if commit:
         producer.init_transactions(60)
         producer.begin_transaction()

@@ -5,10 +5,17 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::alter_partition_reassignments_request::{
+    ReassignablePartition, ReassignableTopic,
+};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::{CreateTopicsRequest, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, CreateTopicsRequest, ElectLeadersRequest, MetadataRequest,
+    MetadataResponse, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use super::log_reader;
@@ -107,6 +114,62 @@ pub fn wait_for_leader(
                 assert!(Instant::now() < end, "leader and end of {topic}-{partition}: {other:?}")
             }
         }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Lets another of its replicas lead a partition, without fault, and returns it.
+pub fn move_leader(bootstrap: &str, topic: &str, partition: i32) -> i32 {
+    let described = describe_topic(bootstrap, topic);
+    let now = described.partitions.iter().find(|it| it.partition_index == partition);
+    let now = now.expect("the partition is known");
+    let other = now.replica_nodes.iter().find(|node| **node != now.leader_id);
+    let wanted = other.expect("there is another replica").0;
+    lead(bootstrap, topic, partition, wanted);
+    wanted
+}
+
+/// Lets `wanted`, one of its replicas, lead a partition.
+pub fn lead(bootstrap: &str, topic: &str, partition: i32, wanted: i32) {
+    let described = describe_topic(bootstrap, topic);
+    let now = described.partitions.iter().find(|it| it.partition_index == partition);
+    // The first of the replicas is the one that is preferred.
+    let mut replicas = now.expect("the partition is known").replica_nodes.clone();
+    let at = replicas.iter().position(|node| node.0 == wanted).expect("it is a replica");
+    replicas.swap(0, at);
+    let order = ReassignablePartition::default()
+        .with_partition_index(partition)
+        .with_replicas(Some(replicas));
+    let order =
+        ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(vec![order]);
+    let order = AlterPartitionReassignmentsRequest::default()
+        .with_timeout_ms(30_000)
+        .with_topics(vec![order]);
+    let mut client = RawClient::bootstrap(bootstrap).expect("a broker listens");
+    let answer = client.call(&order, 0).expect("AlterPartitionReassignments is answered");
+    let codes = answer.responses.iter().flat_map(|it| &it.partitions).map(|it| it.error_code);
+    assert!(answer.error_code == 0 && codes.into_iter().all(|code| code == 0), "{answer:?}");
+    let election =
+        TopicPartitions::default().with_topic(topic_name(topic)).with_partitions(vec![partition]);
+    let election = ElectLeadersRequest::default()
+        .with_topic_partitions(Some(vec![election]))
+        .with_timeout_ms(30_000);
+    let answer = client.call(&election, 2).expect("ElectLeaders is answered");
+    assert_eq!(answer.error_code, 0, "{answer:?}");
+    wait_for_leader(bootstrap, topic, partition, |node| node == wanted);
+}
+
+/// Waits until every replica of a topic is in step again: what comes next finds a whole cluster.
+pub fn wait_for_replicas(bootstrap: &str, topic: &str) {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let described = metadata(bootstrap, topic);
+        let partitions = described.iter().flat_map(|it| &it.topics).flat_map(|it| &it.partitions);
+        let mut in_step = partitions.map(|it| it.isr_nodes.len() == it.replica_nodes.len());
+        if described.is_ok() && in_step.all(|it| it) {
+            return;
+        }
+        assert!(Instant::now() < end, "{topic}: replicas are behind: {described:?}");
         thread::sleep(Duration::from_millis(50));
     }
 }

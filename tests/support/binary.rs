@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     child: Child,
     host: String,
+    file: String,
     said: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
@@ -72,7 +73,30 @@ impl Program {
                 heard.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
             }
         });
-        Self { child, host: host.to_owned(), said, reader: Some(reader), _folder: folder }
+        let (host, file) = (host.to_owned(), file.to_owned());
+        Self { child, host, file, said, reader: Some(reader), _folder: folder }
+    }
+
+    /// Its process, for `/proc`.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a crash does, and starts it again on the same ports, with the same file.
+    pub fn crash_and_restart(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.start_again()
+    }
+
+    /// Starts another one with the same file, on the same ports: this one must have ended.
+    pub fn start_again(&self) -> Self {
+        Self::run_file(&self.host, &self.file, &[])
+    }
+
+    /// The local address that stands for a node.
+    pub fn node(&self, node: i32) -> String {
+        format!("{}:{}", self.host, 9100 + node)
     }
 
     /// What a client puts into `bootstrap.servers`.
@@ -122,6 +146,11 @@ impl Program {
 
     /// Waits for its end. Whatever happened, it has not panicked.
     pub async fn ended(mut self) -> Ended {
+        self.end().await
+    }
+
+    /// The same for one that is to be started again.
+    pub async fn end(&mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

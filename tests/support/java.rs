@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::case::{self, Case, Consumed, Outcome};
 use super::preload::Dialled;
 use super::process::{self, Finished};
 use super::running::{RunningMember, RunningProducer};
+use super::traffic::{Plan, Traffic};
 use super::{once, require};
 
 /// The version of Apache Kafka that tests run unless they say otherwise.
@@ -113,6 +114,16 @@ impl Java {
         let mut java = self.command();
         java.arg("ProduceCases").arg(bootstrap).args(settings);
         RunningProducer::start(java)
+    }
+
+    /// Starts the same producer, to send as `plan` says while a test breaks things.
+    pub fn traffic(&self, bootstrap: &str, settings: &[&str], plan: Plan) -> Traffic {
+        let mut java = self.command();
+        // Small batches: one bad record has its whole batch refused. What it complains of is part of the test.
+        java.args(["ProduceCases", bootstrap, "stream=true", "batch.size=600"])
+            .args(settings)
+            .stderr(Stdio::null());
+        Traffic::of_program(java, plan)
     }
 
     /// Joins `group`, and stays until it is told to leave.

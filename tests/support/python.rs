@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::java::Tour;
 use super::preload::Dialled;
 use super::process::{self, Finished};
 use super::running::{RunningMember, RunningProducer};
+use super::traffic::{Plan, Traffic};
 use super::{once, require};
 
 /// The interpreter of the environment.
@@ -56,6 +57,16 @@ impl Python {
         python.env("PYTHONDONTWRITEBYTECODE", "1").envs(self.environment.iter().cloned());
         python.arg(once::package().join("tests/python").join(script)).args(args);
         python
+    }
+
+    /// Starts a producer of librdkafka, idempotent, to send as `plan` says while a test breaks things.
+    pub fn traffic(&self, bootstrap: &str, settings: &[&str], plan: Plan) -> Traffic {
+        // Small batches: one bad record has its whole batch refused.
+        let own = [bootstrap, "stream=true", "enable.idempotence=true", "batch.num.messages=5"];
+        let mut python = self.command("produce_confluent.py", &[&own[..], settings].concat());
+        // What it complains of is part of the test.
+        python.stderr(Stdio::null());
+        Traffic::of_program(python, plan)
     }
 
     /// Sends `cases` with confluent-kafka (librdkafka) and returns what its delivery reports say, in order. `settings`

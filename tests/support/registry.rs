@@ -1,7 +1,7 @@
 //! A registry that does what a test tells it: schema documents by path, Confluent ids, and every kind of trouble.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -32,6 +32,7 @@ pub enum Mood {
 #[derive(Debug)]
 struct Shared {
     documents: Mutex<HashMap<String, String>>,
+    failing: Mutex<HashSet<String>>,
     requests: Mutex<Vec<String>>,
     mood: watch::Sender<Mood>,
 }
@@ -53,16 +54,27 @@ impl Drop for Registry {
 impl Registry {
     /// Starts on a free port with no schemas.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0").await
+    }
+
+    /// The same at an address: what was killed comes back there.
+    pub async fn start_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             documents: Mutex::default(),
+            failing: Mutex::default(),
             requests: Mutex::default(),
             mood: watch::Sender::new(Mood::Well),
         });
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, shared, server }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        self.address.to_string()
     }
 
     /// Its base URL, no slash at the end.
@@ -83,6 +95,11 @@ impl Registry {
         id.to_string()
     }
 
+    /// Answers 503 at `/path`, whatever the mood.
+    pub fn fails(&self, path: &str) {
+        self.shared.failing.lock().unwrap().insert(format!("/{path}"));
+    }
+
     /// Changes how it answers; look-ups that wait go on at once.
     pub fn mood(&self, mood: Mood) {
         self.shared.mood.send_replace(mood);
@@ -98,6 +115,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let path = request.uri().path().to_owned();
     shared.requests.lock().unwrap().push(path.clone());
     let mut moods = shared.mood.subscribe();
+    if shared.failing.lock().unwrap().contains(&path) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let mood = moods.wait_for(|mood| *mood != Mood::Silent).await.unwrap().clone();
     match mood {
         Mood::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),

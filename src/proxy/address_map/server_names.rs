@@ -8,10 +8,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::Place;
-use crate::{
-    proxy::{advertised_host::AdvertisedHost, settings::BrokerAddress},
-    wire::NodeId,
-};
+use crate::{proxy::advertised_host::AdvertisedHost, wire::NodeId};
 
 /// Nodes that are remembered: more than any cluster has, and a bound for a broker that makes nodes up.
 pub(super) const MAX_NAMED_NODES: usize = 2_000;
@@ -56,9 +53,5 @@ impl ServerNames {
 
     pub(super) fn known(&self) -> Vec<(NodeId, Arc<Place>)> {
         self.places.load().iter().map(|(node, place)| (*node, Arc::clone(place))).collect()
-    }
-
-    pub(super) fn broker(&self, node: NodeId) -> Option<BrokerAddress> {
-        self.place(node)?.address.load().as_deref().cloned()
     }
 }
