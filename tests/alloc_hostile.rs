@@ -6,13 +6,17 @@
 #[path = "support/batch_builder.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the end-to-end tests")]
 mod batch_builder;
+#[path = "../benches/workloads/mod.rs"]
+#[allow(dead_code, reason = "shared with the benchmarks")]
+mod workloads;
 
 use allocation_counter::{AllocationInfo, measure};
 use batch_builder::{Codec, TestBatch, TestRecord, varint};
-use schemaward::limits::{KIB, MIB, RecordLimits};
+use schemaward::limits::{KIB, MAX_RECORD_ERRORS, MIB, RecordLimits};
 use schemaward::record::{
     Batch, RecordError, RecordErrorClass, RecordErrorClass::*, Scratch, Unlimited,
 };
+use schemaward::validate::judge::{Resolved, Workspace};
 
 /// One walk over a batch: what it came to, what it held in the end, and what it asked the allocator for.
 struct Walked {
@@ -176,5 +180,32 @@ fn a_checksum_that_does_not_fit_is_found_before_anything_is_decompressed() {
             assert_eq!((walked.held, walked.memory.count_total), (0, 0), "{codec:?} {at}");
             record_set[at] ^= 1;
         }
+    }
+}
+
+#[test]
+fn past_the_records_that_are_named_nothing_is_put_into_words() {
+    let (judge, policy) = (workloads::judge(&["42"]), workloads::policy());
+    // No datum of any record, and one with bytes behind it.
+    for datum in [&b"\xff"[..], b"\0\0\0\0\0\0\0\0\0\0"] {
+        let allocations = |count: usize| {
+            let records = std::iter::repeat_n(TestRecord::avro("42", datum.to_vec()), count);
+            let record_set = TestBatch::of(records).encode();
+            let (resolved, mut workspace) = (Resolved::new(), Workspace::default());
+            let mut walk = || {
+                let mut allowance = Unlimited;
+                let verdict =
+                    judge.walk(&record_set, &policy, &resolved, &mut workspace, &mut allowance);
+                let verdict = verdict.unwrap();
+                assert_eq!(verdict.rejected_records(), count as u64);
+                assert_eq!(verdict.rejected().len(), count.min(MAX_RECORD_ERRORS));
+                assert!(verdict.rejected().iter().all(|it| !it.rejection.detail.is_empty()));
+            };
+            // The upkeep of the cache falls into some of the rounds.
+            (0..8).map(|_| measure(&mut walk).count_total).min()
+        };
+        let named = allocations(MAX_RECORD_ERRORS);
+        assert!(named > Some(MAX_RECORD_ERRORS as u64));
+        assert_eq!(allocations(100 * MAX_RECORD_ERRORS), named);
     }
 }

@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) -> Outcome {
     let schema = &ALL[choice];
     match within(256 * KIB, || schema.ours.check_binary(datum)) {
         Ok(()) => {
-            within(0, || schema.ours.check_binary(datum)).expect("the same again");
+            assert_eq!(within(0, || schema.ours.fault_in_binary(datum)), None);
             if !FREE_ITEMS.contains(&choice) {
                 read_by_peer(schema, datum);
             }
@@ -22,6 +22,8 @@ pub fn run(data: &[u8]) -> Outcome {
         }
         Err(error) => {
             check(&error, datum.len());
+            let fault = within(0, || schema.ours.fault_in_binary(datum));
+            assert_eq!(fault, Some(error.fault));
             if error.fault == DatumFault::TrailingBytes {
                 let whole = schema.ours.check_binary(&datum[..error.offset]);
                 assert_eq!(whole, Ok(()), "all but what follows it is a datum");

@@ -91,9 +91,14 @@ impl PartitionVerdict {
         if let Some(count) = self.rejected_by_reason.get_mut(slot(rejection.reason)) {
             *count += 1;
         }
-        if self.rejected.len() < MAX_RECORD_ERRORS {
+        if self.names_more() {
             self.rejected.push(RejectedRecord { batch_index, rejection });
         }
+    }
+
+    /// Whether one more record that does not pass will be named, and what is wrong with it be read.
+    pub(super) fn names_more(&self) -> bool {
+        self.rejected.len() < MAX_RECORD_ERRORS
     }
 
     pub(super) fn abstain(
