@@ -9,7 +9,7 @@ use super::{
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
 use crate::{
-    avro::{AvroSchema, DatumError, DatumFault},
+    avro::{AvroSchema, DatumFault},
     limits::RecordLimits,
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, Scratch},
@@ -78,6 +78,13 @@ enum Found {
     Schema(Arc<Schema>),
     Rejected(Rejection),
     Unknown(SchemaRef, Option<SourceError>),
+}
+
+/// Whether somebody will read what is wrong with a datum: finding the words takes far longer than finding the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Spared,
+    Wanted,
 }
 
 /// What became of one record.
@@ -198,7 +205,8 @@ impl Walk<'_> {
             let Some(record) = records.next(|key, value| metadata.visit(names, key, value))? else {
                 return Ok(verdict);
             };
-            match self.record(&record, &metadata, memo) {
+            let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
+            match self.record(&record, &metadata, memo, words) {
                 Outcome::Accepted => verdict.accept(),
                 Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
                 Outcome::Unknown(reference, error) => {
@@ -213,6 +221,7 @@ impl Walk<'_> {
         record: &Record<'_>,
         metadata: &Metadata<'_>,
         memo: &'m mut Memo,
+        words: Words,
     ) -> Outcome<'m> {
         let Some(value) = record.value else {
             return match self.policy.tombstones {
@@ -238,7 +247,7 @@ impl Walk<'_> {
         let Self { judge, policy, resolved } = self;
         match memo.find(header, |known| judge.find(header, known, policy, resolved)) {
             Found::Named => Outcome::Accepted,
-            Found::Schema(schema) => match check(schema, encoding, value) {
+            Found::Schema(schema) => match check(schema, encoding, value, words) {
                 Ok(()) => Outcome::Accepted,
                 Err(rejection) => rejection.into(),
             },
@@ -332,30 +341,38 @@ fn conflict(what: &str) -> Rejection {
     Rejection::new(Reason::ConflictingMetadata, detail)
 }
 
-fn check(schema: &Schema, encoding: Encoding, value: &[u8]) -> Result<(), Rejection> {
+fn check(schema: &Schema, encoding: Encoding, value: &[u8], words: Words) -> Result<(), Rejection> {
     match schema {
-        Schema::Avro(avro) => check_avro(avro, encoding, value),
+        Schema::Avro(avro) => check_avro(avro, encoding, value, words),
     }
 }
 
-fn check_avro(avro: &AvroSchema, encoding: Encoding, value: &[u8]) -> Result<(), Rejection> {
-    let checked = match encoding {
-        Encoding::Avro => avro.check_binary(value),
-        Encoding::AvroJson | Encoding::Json => avro.check_json(value),
-        Encoding::Protobuf => {
+fn check_avro(
+    avro: &AvroSchema,
+    encoding: Encoding,
+    value: &[u8],
+    words: Words,
+) -> Result<(), Rejection> {
+    let checked = match (encoding, words) {
+        (Encoding::Avro, Words::Wanted) => avro.check_binary(value),
+        (Encoding::Avro, Words::Spared) => {
+            let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
+            return avro.fault_in_binary(value).map_or(Ok(()), rejection);
+        }
+        (Encoding::AvroJson | Encoding::Json, _) => avro.check_json(value),
+        (Encoding::Protobuf, _) => {
             let detail = "the content type is protobuf but the schema is an Avro one";
             return Err(Rejection::new(Reason::ConflictingMetadata, detail));
         }
     };
-    checked.map_err(|error| datum_rejection(&error))
+    checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
 }
 
-fn datum_rejection(error: &DatumError) -> Rejection {
-    let reason = match error.fault {
+const fn datum_reason(fault: DatumFault) -> Reason {
+    match fault {
         DatumFault::Invalid => Reason::PayloadInvalid,
         DatumFault::TrailingBytes => Reason::PayloadTrailingBytes,
-    };
-    Rejection::new(reason, error.to_string())
+    }
 }
 
 fn reference_rejection(error: &ReferenceError) -> Rejection {

@@ -1,5 +1,7 @@
 //! Facts about one partition's batch: what was found, without opinion on what to do about it.
 
+use std::collections::HashSet;
+
 use crate::{
     limits::{MAX_PENDING_LOOKUPS, MAX_RECORD_ERRORS},
     reason::Reason,
@@ -69,6 +71,8 @@ pub struct PartitionVerdict {
     rejected: Vec<RejectedRecord>,
     rejected_by_reason: [u64; Reason::ALL.len()],
     unknown: Vec<SchemaRef>,
+    /// The same, to be found among at once: one batch can name a thousand schemas a million times.
+    named: HashSet<SchemaRef>,
     unknown_records: u64,
     unknown_detail: Option<(i32, String)>,
 }
@@ -87,9 +91,14 @@ impl PartitionVerdict {
         if let Some(count) = self.rejected_by_reason.get_mut(slot(rejection.reason)) {
             *count += 1;
         }
-        if self.rejected.len() < MAX_RECORD_ERRORS {
+        if self.names_more() {
             self.rejected.push(RejectedRecord { batch_index, rejection });
         }
+    }
+
+    /// Whether one more record that does not pass will be named, and what is wrong with it be read.
+    pub(super) fn names_more(&self) -> bool {
+        self.rejected.len() < MAX_RECORD_ERRORS
     }
 
     pub(super) fn abstain(
@@ -103,7 +112,8 @@ impl PartitionVerdict {
         if self.unknown_detail.is_none() {
             self.unknown_detail = Some((batch_index, detail()));
         }
-        if self.unknown.len() < MAX_PENDING_LOOKUPS && !self.unknown.contains(reference) {
+        if self.unknown.len() < MAX_PENDING_LOOKUPS && !self.named.contains(reference) {
+            self.named.insert(reference.clone());
             self.unknown.push(reference.clone());
         }
     }
@@ -164,4 +174,29 @@ impl PartitionVerdict {
 
 fn slot(reason: Reason) -> usize {
     Reason::ALL.iter().position(|it| *it == reason).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::DocumentUrl;
+
+    #[test]
+    fn schemas_that_are_not_at_hand_are_named_once_in_order_and_up_to_the_bound() {
+        let long = "x".repeat(1_900);
+        let reference = |number: usize| {
+            SchemaRef::Document(DocumentUrl(format!("https://h/{long}/{number}").into()))
+        };
+        let references: Vec<_> = (0..MAX_PENDING_LOOKUPS + 3).map(reference).collect();
+        for known in [1, 3, MAX_PENDING_LOOKUPS - 1, MAX_PENDING_LOOKUPS, references.len()] {
+            let mut verdict = PartitionVerdict::default();
+            // Comparing each record with all references would take seconds here, and a minute for a large batch.
+            for (index, reference) in (0..100_000).zip(references[..known].iter().cycle()) {
+                verdict.abstain(index, reference, || format!("record {index}"));
+            }
+            assert_eq!(verdict.unknown(), &references[..known.min(MAX_PENDING_LOOKUPS)]);
+            assert_eq!(verdict.unknown_records(), 100_000);
+            assert_eq!(verdict.unknown_detail(), Some(&(0, "record 0".to_owned())));
+        }
+    }
 }
