@@ -22,6 +22,8 @@ use super::{
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a connection that could not be led to its broker looks whether that is known now.
+const ASTRAY_POLL: Duration = Duration::from_millis(500);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
 
@@ -108,6 +110,7 @@ impl<A: Accept> Listener<A> {
     pub async fn serve<D: Dial>(self, house: Arc<House<D>>) {
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = house.gateway.drained() => return,
                 accepted = self.accept.accept() => accepted,
             };
@@ -159,6 +162,7 @@ async fn welcome<S, D>(
         Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
     };
     let Entered { io, address, .. } = entered;
+    let astray = astray(leads, gateway);
     let broker = match connect(leads, gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
@@ -168,9 +172,31 @@ async fn welcome<S, D>(
         }
     };
     let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
-    match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
+    let serving = connection::serve(Arc::clone(gateway), peer, split(io), split(broker));
+    let ended = tokio::select! {
+        biased;
+        ended = serving => ended,
+        () = astray => return debug!(peer = %address, "closing: its broker is known now"),
+    };
+    match ended {
         Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
         Err(error) => connection::log_end(gateway, address, &error),
+    }
+}
+
+/// Waits until the broker is known that a port stands for, where it is not yet. A connection that was led to a bootstrap
+/// broker instead must not stay there: its client is told "not the leader" for ever, and comes back to the same port.
+fn astray(leads: Leads, gateway: &Gateway) -> impl Future<Output = ()> {
+    let addresses = &gateway.cluster.addresses;
+    let unknown = match leads {
+        Leads::Port(port) if addresses.broker(port).is_none() => Some(port),
+        _ => None,
+    };
+    async move {
+        let Some(port) = unknown else { return std::future::pending().await };
+        while addresses.broker(port).is_none() {
+            sleep(ASTRAY_POLL).await;
+        }
     }
 }
 
