@@ -7,7 +7,7 @@ use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration}
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -165,6 +165,7 @@ where
     let responding = responses.relay();
     tokio::pin!(responding);
     let pumped = tokio::select! {
+        biased;
         ended = &mut responding => return ended.map(|()| Ended::Closed),
         () = eviction.due() => return Err(ConnectionError::Stalled),
         pumped = requests.pump() => pumped,
@@ -175,6 +176,7 @@ where
         requests.in_flight.close();
         let grace = if requests.drains() { requests.gateway.times.drain_grace } else { LINGER };
         let responded = tokio::select! {
+            biased;
             responded = timeout(grace, responding) => responded,
             () = eviction.due() => return Err(ConnectionError::Stalled),
         };
@@ -311,7 +313,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
     async fn judge(
         &mut self,
         frame: &ProduceFrame,
-        at: std::time::Instant,
+        at: Instant,
     ) -> Result<Judged, ConnectionError> {
         let Self { gate, reader, ahead, end, peer, gateway, .. } = self;
         let share = gateway.budget.capacity() / READ_AHEAD_SHARE;

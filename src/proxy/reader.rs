@@ -5,11 +5,13 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::pin,
-    time::Instant,
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    time::Instant,
+};
 
 use super::budget::{Holding, Stage};
 use crate::{
