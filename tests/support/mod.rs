@@ -20,6 +20,7 @@ pub mod case;
 pub mod client;
 pub mod guardian;
 pub mod http;
+pub mod idempotent;
 pub mod java;
 pub mod kafka;
 pub mod log_reader;
