@@ -325,10 +325,8 @@ impl World<'_> {
                     self.sim.repair(one.as_str(), other.as_str());
                     self.sim.release(one.as_str(), other.as_str());
                 }
-                Fault::CrashBroker(node) => {
-                    if !self.sim.is_host_running(cluster::name(*node)) {
-                        self.sim.bounce(cluster::name(*node));
-                    }
+                Fault::CrashBroker(node) if !self.sim.is_host_running(cluster::name(*node)) => {
+                    self.sim.bounce(cluster::name(*node));
                 }
                 _ => {}
             }
@@ -486,7 +484,7 @@ fn settings(chance: &mut Chance, mutation: Mutation) -> String {
 
 /// Slow networks are rarer than quick ones.
 const fn chance_of_latency(seed: u64) -> u64 {
-    if seed % 4 == 0 { 300 } else { 30 }
+    if seed.is_multiple_of(4) { 300 } else { 30 }
 }
 
 fn client(index: usize) -> String {
