@@ -1,18 +1,13 @@
 //! The one place that wires everything; owns start, drain and stop.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tracing::{info, warn};
 

@@ -12,10 +12,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 /// The process-wide budget (`limits.memory_budget`).
 #[derive(Debug)]
@@ -481,7 +484,7 @@ impl Place {
             tokio::select! {
                 biased;
                 _ = signal => self.served_signal = None,
-                () = tokio::time::sleep_until(sweep.into()) => {
+                () = tokio::time::sleep_until(sweep) => {
                     self.budget.evict_stalled(&mut self.budget.lock(), Instant::now());
                 }
             }

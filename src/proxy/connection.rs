@@ -2,18 +2,12 @@
 //!
 //! Both directions run in one task. A panic in it ends this connection and no other.
 
-use std::{
-    collections::VecDeque,
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{oneshot, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -217,6 +211,7 @@ where
     let responding = responses.relay();
     tokio::pin!(responding);
     let pumped = tokio::select! {
+        biased;
         ended = &mut responding => return ended.map(|()| Ended::Closed),
         () = eviction.due() => return Err(ConnectionError::Stalled),
         pumped = requests.pump() => pumped,
@@ -227,6 +222,7 @@ where
         requests.in_flight.close();
         let grace = if requests.drains() { requests.gateway.times.drain_grace } else { LINGER };
         let responded = tokio::select! {
+            biased;
             responded = timeout(grace, responding) => responded,
             () = eviction.due() => return Err(ConnectionError::Stalled),
         };
@@ -391,7 +387,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
     async fn judge(
         &mut self,
         frame: &ProduceFrame,
-        at: std::time::Instant,
+        at: Instant,
     ) -> Result<Judged, ConnectionError> {
         let Self { gate, reader, ahead, end, peer, gateway, .. } = self;
         let share = gateway.budget.capacity() / READ_AHEAD_SHARE;

@@ -135,6 +135,7 @@ impl<A: Accept> Listener<A> {
     pub async fn serve<D: Dial>(self, house: Arc<House<D>>) {
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = house.gateway.drained() => return,
                 accepted = self.accept.accept() => accepted,
             };
@@ -222,6 +223,7 @@ async fn welcome<S, D>(
         session,
     );
     let served = tokio::select! {
+        biased;
         served = serving => served,
         never = sending_away => match never {},
     };

@@ -3,11 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{task::JoinSet, time::timeout_at};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     budget::Holding,
@@ -248,7 +251,7 @@ impl ProduceGate {
             });
         }
         let mut resolved = Resolved::new();
-        while let Ok(Some(joined)) = timeout_at(deadline.into(), lookups.join_next()).await {
+        while let Ok(Some(joined)) = timeout_at(deadline, lookups.join_next()).await {
             resolved.extend(joined);
         }
         for case in cases {

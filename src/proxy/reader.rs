@@ -6,11 +6,13 @@ use std::{
     io,
     pin::pin,
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    time::Instant,
+};
 
 use super::{
     budget::{Holding, Stage},

@@ -13,7 +13,7 @@ use std::{
 use moka::future::Cache;
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, SetOnce},
 };
 
 pub use super::observer::{CacheObserver, RequestOutcome};
@@ -46,7 +46,7 @@ struct Inner {
     kept: Cache<SchemaRef, Arc<Kept>>,
     /// Apart from what is kept: references that lead nowhere, which any producer can make up, displace no schema.
     missed: Cache<SchemaRef, Arc<Missed>>,
-    flights: Mutex<HashMap<SchemaRef, Waiter>>,
+    flights: Mutex<HashMap<SchemaRef, Landing>>,
     /// One for each look-up under way.
     room: Arc<Semaphore>,
 }
@@ -58,8 +58,8 @@ impl std::fmt::Debug for SchemaCache {
     }
 }
 
-/// Where a look-up leaves its result.
-type Waiter = watch::Receiver<Option<Resolution>>;
+/// Where a look-up leaves its result. Those who wait go on in the order in which they came.
+type Landing = Arc<SetOnce<Resolution>>;
 
 impl SchemaCache {
     /// A memory in front of `source`, as large and as long as `settings` say.
@@ -112,13 +112,13 @@ impl SchemaCache {
         if let Some(known) = self.inner.known(reference) {
             return known;
         }
-        let waiter = match self.inner.start(reference, None) {
-            Some(waiter) => Some(waiter),
+        let landing = match self.inner.start(reference, None) {
+            Some(landing) => Some(landing),
             None => self.inner.start_in_line(reference).await,
         };
-        match waiter {
-            Some(mut waiter) => landed(waiter.wait_for(Option::is_some).await.as_deref().ok()),
-            None => landed(None),
+        match landing {
+            Some(landing) => landing.wait().await.clone(),
+            None => Err(lost()),
         }
     }
 
@@ -163,27 +163,31 @@ impl Inner {
         self: &Arc<Self>,
         reference: &SchemaRef,
         room: Option<OwnedSemaphorePermit>,
-    ) -> Option<Waiter> {
+    ) -> Option<Landing> {
         let runtime = Handle::try_current().ok()?;
-        let (sender, waiter) = watch::channel(None);
+        let landing = Landing::default();
         let room = match lock(&self.flights).entry(reference.clone()) {
-            Entry::Occupied(under_way) => return Some(under_way.get().clone()),
+            Entry::Occupied(under_way) => return Some(Arc::clone(under_way.get())),
             Entry::Vacant(free) => {
                 let room = room.or_else(|| Arc::clone(&self.room).try_acquire_owned().ok())?;
-                free.insert(waiter.clone());
+                free.insert(Arc::clone(&landing));
                 room
             }
         };
-        let flight = Flight { inner: Arc::clone(self), reference: reference.clone(), sender };
+        let flight = Flight {
+            inner: Arc::clone(self),
+            reference: reference.clone(),
+            landing: Arc::clone(&landing),
+        };
         runtime.spawn(async move {
             let _room = room;
             flight.run().await;
         });
-        Some(waiter)
+        Some(landing)
     }
 
     /// The same where there was no room: waits for it.
-    async fn start_in_line(self: &Arc<Self>, reference: &SchemaRef) -> Option<Waiter> {
+    async fn start_in_line(self: &Arc<Self>, reference: &SchemaRef) -> Option<Landing> {
         let room = Arc::clone(&self.room).acquire_owned().await.ok()?;
         self.start(reference, Some(room))
     }
@@ -277,25 +281,22 @@ fn outlives(kept: &Kept, error: &SourceError, now: Instant) -> bool {
 struct Flight {
     inner: Arc<Inner>,
     reference: SchemaRef,
-    sender: watch::Sender<Option<Resolution>>,
+    landing: Landing,
 }
 
 impl Flight {
     async fn run(self) {
         let resolution = self.inner.look_up(&self.reference).await;
-        self.sender.send_replace(Some(resolution));
+        let _ = self.landing.set(resolution);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         lock(&self.inner.flights).remove(&self.reference);
+        // Whoever still waits: it ended without an answer. Otherwise this changes nothing.
+        let _ = self.landing.set(Err(lost()));
     }
-}
-
-/// What a look-up left, if it left anything.
-fn landed(result: Option<&Option<Resolution>>) -> Resolution {
-    result.cloned().flatten().unwrap_or_else(|| Err(lost()))
 }
 
 fn lost() -> SourceError {

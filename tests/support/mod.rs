@@ -23,6 +23,7 @@ pub mod foreign;
 pub mod go;
 pub mod guardian;
 pub mod http;
+pub mod idempotent;
 pub mod java;
 pub mod kafka;
 pub mod library;

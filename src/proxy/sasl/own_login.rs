@@ -3,12 +3,10 @@
 //! ApiVersions is asked first, as clients do: SaslAuthenticate v1, which tells how long a login holds, is younger (Kafka
 //! 2.2) than the oldest brokers that are served, and a version that a broker does not know makes it close.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::time::Instant;
 
 use super::{
     Secret,
