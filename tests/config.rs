@@ -70,6 +70,41 @@ fn check_names_every_mistake_with_its_place() {
 }
 
 #[test]
+fn check_reads_the_files_of_tls_and_names_the_one_that_is_wrong() {
+    let folder = Folder::new();
+    let at = folder.0.path().display().to_string();
+    let write = |name: &str, text: &str| std::fs::write(folder.0.path().join(name), text).unwrap();
+    let issue = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (certificate, key) = issue();
+    let path = folder.file(&format!(
+        "listen:\n  tls:\n    certificate: {at}/tls.crt\n    key: {at}/tls.key\n{SOUND}"
+    ));
+    let wrong = |line: u8, rest: &str| format!("{}:{line}: listen.tls.{rest}", path.display());
+    let (code, _, errors) = check(&path, &[]);
+    assert_eq!(code, 2);
+    let missing = wrong(3, &format!("certificate: {at}/tls.crt: cannot be read: No such file"));
+    assert!(errors.starts_with(&missing) && errors.lines().count() == 1, "{errors}");
+    write("tls.crt", &certificate);
+    write("tls.key", &issue().1);
+    let mismatch = format!(
+        "key: {at}/tls.key: the private key in it is not that of the certificate in {at}/tls.crt\n"
+    );
+    assert_eq!(check(&path, &[]), (2, String::new(), wrong(4, &mismatch)));
+    write("tls.key", &key);
+    let (code, shown, warnings) = check(&path, &[]);
+    assert_eq!(code, 0, "{warnings}");
+    assert!(warnings.starts_with(&format!("warning: {at}/tls.crt: the certificate of ")));
+    assert!(warnings.ends_with(" has expired on 2020-01-01T00:00:00Z\n"), "{warnings}");
+    assert!(shown.contains(&format!("    key: {at}/tls.key\n")), "{shown}");
+    assert!(!shown.contains("PRIVATE KEY"), "paths are shown, never contents");
+}
+
+#[test]
 fn run_refuses_a_faulty_configuration_like_check() {
     let folder = Folder::new();
     let path = folder.file("upstream: {bootstrap: []}\nregistry: {url: 'http://registry:8081'}\n");

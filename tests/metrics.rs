@@ -24,10 +24,11 @@ const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fiel
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
-const FAMILIES: [(&str, &str); 21] = [
+const FAMILIES: [(&str, &str); 22] = [
     ("batches_total", "counter"),
     ("build_info", "gauge"),
     ("bytes_total", "counter"),
+    ("clients_turned_away_total", "counter"),
     ("config_reloads_total", "counter"),
     ("connections", "gauge"),
     ("connections_total", "counter"),
@@ -108,14 +109,26 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.types.contains_key(name), "{name}");
     }
-    let closed: [(&str, &str, BTreeSet<&str>); 7] = [
+    let closed: [(&str, &str, BTreeSet<&str>); 8] = [
         ("bytes_total", "direction", ["broker_to_client", "client_to_broker"].into()),
+        (
+            "clients_turned_away_total",
+            "cause",
+            [
+                "handshake_timeout",
+                "max_connections",
+                "max_connections_per_address",
+                "proxy_protocol",
+                "tls",
+            ]
+            .into(),
+        ),
         ("config_reloads_total", "outcome", ["applied", "failed"].into()),
         ("registry_requests_total", "outcome", REGISTRY_OUTCOMES.into()),
         (
             "upstream_errors_total",
             "kind",
-            ["closed", "connect", "connect_timeout", "io", "login", "protocol"].into(),
+            ["closed", "connect", "connect_timeout", "io", "login", "protocol", "tls"].into(),
         ),
         ("batches_total", "verdict", ["forwarded", "observed", "off", "refused"].into()),
         (

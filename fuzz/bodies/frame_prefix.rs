@@ -7,6 +7,7 @@ use schemaward::wire::api::{self, ApiKey};
 use schemaward::wire::frame::{Frame, announced, response_header};
 use schemaward::wire::prefix::RequestPrefix;
 use schemaward::wire::request::{Answer, Request};
+use schemaward::wire::sasl;
 
 use super::{Outcome, split, within};
 
@@ -68,6 +69,12 @@ fn judge(api_key: i16, offered: bool, frame: &Frame, request: &Request) {
             assert_eq!(opaque.frame(), frame);
             let read = api::offered(api_key).is_some();
             assert!(read || *answer == Answer::Relay, "the answer of an unknown api is read");
+        }
+        Request::Login(login) => {
+            assert!([17, 36].contains(&api_key) && offered);
+            assert_eq!(login.frame(), frame);
+            // Whatever stands in it is read or refused, and no more.
+            let _ = (sasl::mechanism(frame), sasl::message(frame));
         }
         Request::Produce(produce) => {
             assert!(is_produce && offered);
