@@ -8,10 +8,9 @@ use crate::{
     metrics::{Levels, Metrics},
     proxy::{
         address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
-        sequence_guard::SequenceGuard, settings::BrokerAddress,
+        sequence_guard::SequenceGuard,
     },
     schema::{CacheObserver, RequestOutcome},
-    wire::Endpoint,
 };
 
 /// Nodes outside the map that the note names one by one.
@@ -38,7 +37,7 @@ impl StatusSource for Status {
         let brokers = cluster.addresses.known().into_iter().map(|known| BrokerFact {
             node_id: known.node.0,
             address: known.address.to_string(),
-            advertised: shown(&known.advertised),
+            advertised: known.advertised.to_string(),
         });
         let outside = cluster.addresses.outside();
         StatusFacts {
@@ -89,10 +88,6 @@ pub fn note(addresses: &AddressMap) -> Option<String> {
         nodes.join(", "),
         entries.join(", "),
     ))
-}
-
-fn shown(endpoint: &Endpoint) -> String {
-    BrokerAddress { host: endpoint.host.to_string(), port: endpoint.port }.to_string()
 }
 
 fn whole(count: usize) -> u64 {

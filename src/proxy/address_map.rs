@@ -69,7 +69,8 @@ impl Place {
 
     fn known(&self, node: NodeId) -> Option<KnownNode> {
         let address = self.address.load().as_deref()?.clone();
-        Some(KnownNode { node, advertised: self.endpoint(), address })
+        let advertised = BrokerAddress { host: self.host.to_string(), port: self.port };
+        Some(KnownNode { node, advertised, address })
     }
 }
 
@@ -79,7 +80,7 @@ pub struct KnownNode {
     /// Its id.
     pub node: NodeId,
     /// What clients are told.
-    pub advertised: Endpoint,
+    pub advertised: BrokerAddress,
     /// Where it listens.
     pub address: BrokerAddress,
 }
