@@ -66,14 +66,16 @@ impl Default for RejectionLog {
 
 /// Lines that may be written at once, refilled over time.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+pub struct Bucket {
     lines: u32,
     refilled: Instant,
     suppressed: u64,
 }
 
 impl Bucket {
-    const fn new(now: Instant) -> Self {
+    /// A full one.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
         Self { lines: BURST, refilled: now, suppressed: 0 }
     }
 
@@ -90,19 +92,25 @@ impl Bucket {
     }
 
     /// Takes a line, and with it the count of those that were not written since the last one.
-    fn take(&mut self, now: Instant) -> Option<u64> {
+    pub fn take(&mut self, now: Instant) -> Option<u64> {
         self.refill(now);
         self.lines = self.lines.checked_sub(1)?;
         Some(std::mem::take(&mut self.suppressed))
     }
 
     /// Like [`Bucket::take`], and counts what is not written.
-    fn take_or_count(&mut self, now: Instant) -> Option<u64> {
+    pub fn take_or_count(&mut self, now: Instant) -> Option<u64> {
         let taken = self.take(now);
         if taken.is_none() {
             self.suppressed = self.suppressed.saturating_add(1);
         }
         taken
+    }
+
+    /// Lines that were not written and are not told yet.
+    #[must_use]
+    pub const fn suppressed(&self) -> u64 {
+        self.suppressed
     }
 
     /// Whether forgetting it changes nothing.

@@ -88,6 +88,9 @@ impl Config {
             ("memory_budget", Tree::Word(show_size(self.memory_budget))),
             ("lookup_deadline", span(self.times.lookup_deadline)),
             ("stall_timeout", span(self.times.stall_timeout)),
+            ("idle_timeout", span(self.times.idle_timeout)),
+            ("request_timeout", span(self.times.request_timeout)),
+            ("response_timeout", span(self.times.response_timeout)),
         ])
     }
 

@@ -94,6 +94,10 @@ pub const DEFAULT_MEMORY_BUDGET: usize = 64 * MIB;
 pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
     lookup_deadline: LOOKUP_DEADLINE,
     stall_timeout: Duration::from_secs(30),
+    // A broker closes after 10 minutes: it goes first, and its clients know that way of ending.
+    idle_timeout: Duration::from_secs(11 * 60),
+    request_timeout: Duration::from_secs(60),
+    response_timeout: Duration::from_secs(30 * 60),
     drain_grace: Duration::from_secs(25),
 };
 

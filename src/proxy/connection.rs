@@ -16,13 +16,14 @@ use super::{
     in_flight::{InFlight, Owed},
     peer::Peer,
     produce::{Judged, PendingAnswer, ProduceGate},
+    pulse::{self, Lapse, Pulse, Side, Watched},
     reader::{Arrived, ReadError, RequestReader},
     responses::Responses,
     writer::BrokerWriter,
 };
 use crate::{
     limits::MIB,
-    metrics::{Direction, UpstreamErrorKind},
+    metrics::{ConnectionEnd, Direction, UpstreamErrorKind},
     wire::{
         WireError, api,
         prefix::RequestPrefix,
@@ -77,6 +78,9 @@ pub enum ConnectionError {
         /// Bytes that had come.
         got: usize,
     },
+    /// Something took longer than it may.
+    #[error(transparent)]
+    Lapsed(Lapse),
     /// The connection held memory that others wait for, and made no progress.
     #[error("no progress while others wait for memory")]
     Stalled,
@@ -132,22 +136,43 @@ where
     BW: AsyncWrite + Unpin,
 {
     let in_flight = InFlight::new(gateway.limits.max_in_flight);
+    let pulse = Arc::new(Pulse::default());
+    let (client_read, client_write) = watched(Side::Client, &pulse, client_read, client_write);
+    let (broker_read, broker_write) = watched(Side::Broker, &pulse, broker_read, broker_write);
     let account = gateway.budget.holder();
     let eviction = account.eviction();
     let broker = BrokerWriter::new(broker_write, account.sibling());
     let mut responses =
         Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
-    let reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
+    let reader = RequestReader::new(
+        client_read,
+        gateway.limits.clone(),
+        account.sibling(),
+        Arc::clone(&pulse),
+    );
     let gate = ProduceGate::new(Arc::clone(&gateway), Arc::clone(&peer), account);
-    let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker);
-    let ended = converse(&mut requests, &mut responses, &eviction).await;
+    let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker, &pulse);
+    let ended = tokio::select! {
+        biased;
+        ended = converse(&mut requests, &mut responses, &eviction) => ended,
+        lapse = pulse::lapse(&pulse, &gateway.times, || in_flight.owed()) => {
+            Err(ConnectionError::Lapsed(lapse))
+        }
+    };
     if matches!(
         ended,
-        Ok(_) | Err(ConnectionError::BrokerIo(_) | ConnectionError::BrokerClosed { .. })
+        Ok(_)
+            | Err(ConnectionError::BrokerIo(_)
+                | ConnectionError::BrokerClosed { .. }
+                | ConnectionError::Lapsed(Lapse::Idle))
     ) {
         part(&mut requests, &mut responses).await;
     }
     ended
+}
+
+fn watched<R, W>(side: Side, pulse: &Arc<Pulse>, read: R, write: W) -> (Watched<R>, Watched<W>) {
+    (Watched::new(read, side, pulse), Watched::new(write, side, pulse))
 }
 
 /// Carries requests and responses until one of the sides closes, the process drains, or something is wrong.
@@ -197,10 +222,10 @@ async fn part<CR, CW, BR, BW>(
     BR: AsyncRead + Unpin,
     BW: AsyncWrite + Unpin,
 {
-    // A broker that has closed already need not be told.
-    let _ = requests.broker.shutdown().await;
+    // A broker that has closed already need not be told. Under TLS, who takes nothing cannot be told.
+    let _ = timeout(CLIENT_LINGER, requests.broker.shutdown()).await;
     let _ = timeout(LINGER, responses.discard()).await;
-    responses.hang_up().await;
+    let _ = timeout(CLIENT_LINGER, responses.hang_up()).await;
     let _ = timeout(CLIENT_LINGER, requests.reader.discard()).await;
 }
 
@@ -212,6 +237,7 @@ struct Requests<'c, R, W> {
     reader: RequestReader<R>,
     broker: BrokerWriter<W>,
     gate: ProduceGate,
+    pulse: &'c Pulse,
     draining: watch::Receiver<bool>,
     ahead: VecDeque<Arrived>,
     end: Option<Result<(), ReadError>>,
@@ -232,6 +258,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         reader: RequestReader<R>,
         gate: ProduceGate,
         broker: BrokerWriter<W>,
+        pulse: &'c Pulse,
     ) -> Self {
         Self {
             gateway,
@@ -240,6 +267,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             reader,
             broker,
             gate,
+            pulse,
             draining: gateway.draining.clone(),
             ahead: VecDeque::new(),
             end: None,
@@ -251,7 +279,9 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         while let Some(arrived) = self.next().await? {
             let bytes = arrived.frame.bytes().len();
             self.gateway.metrics.bytes(Direction::ClientToBroker, bytes as u64);
+            self.pulse.busy(true);
             let goes = self.one(arrived).await?;
+            self.pulse.busy(false);
             self.reader.done(bytes);
             if goes == Goes::Down {
                 break;
@@ -316,8 +346,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Self { gate, reader, ahead, end, peer, gateway, .. } = self;
         let share = gateway.budget.capacity() / READ_AHEAD_SHARE;
         let most = frame.frame().bytes().len().saturating_add(share.min(MAX_READ_AHEAD_BYTES));
-        let judging = gate.judge(frame, at);
-        tokio::pin!(judging);
+        // Apart from the task, which would be as large for as long as the connection lives.
+        let mut judging = Box::pin(gate.judge(frame, at));
         loop {
             let room = ahead.len() < MAX_READ_AHEAD && reader.outstanding() < most;
             if !room {
@@ -379,22 +409,27 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
     }
 }
 
-/// Counts and logs why a connection ended.
-pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) {
-    let kind = match error {
-        ConnectionError::Broker(_) => Some(UpstreamErrorKind::Protocol),
-        ConnectionError::BrokerClosed { .. } => Some(UpstreamErrorKind::Closed),
-        ConnectionError::BrokerIo(_) => Some(UpstreamErrorKind::Io),
-        _ => None,
+/// Counts and logs why a connection ended, and says it in a word.
+pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) -> ConnectionEnd {
+    let (end, kind) = match error {
+        ConnectionError::Broker(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Protocol)),
+        ConnectionError::BrokerClosed { .. } => {
+            (ConnectionEnd::Broker, Some(UpstreamErrorKind::Closed))
+        }
+        ConnectionError::BrokerIo(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Io)),
+        ConnectionError::Client(_) => (ConnectionEnd::Client, None),
+        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
+            (ConnectionEnd::Vanished, None)
+        }
+        ConnectionError::Lapsed(Lapse::Idle) => (ConnectionEnd::Idle, None),
+        ConnectionError::Lapsed(Lapse::Request) => (ConnectionEnd::RequestTimeout, None),
+        ConnectionError::Lapsed(Lapse::Response) => (ConnectionEnd::ResponseTimeout, None),
+        ConnectionError::Stalled => (ConnectionEnd::Stalled, None),
     };
     if let Some(kind) = kind {
         gateway.metrics.upstream_error(kind);
     }
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    match error {
-        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
-            tracing::debug!(%peer, %error, cause, "connection closed");
-        }
-        _ => tracing::warn!(%peer, %error, cause, "connection closed"),
-    }
+    gateway.ends.ended(end, peer, error, &cause);
+    end
 }

@@ -19,6 +19,7 @@ use super::{
     transport::Transport,
     upstream::{Dial, DialError, Upstream},
 };
+use crate::metrics::ConnectionEnd;
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -126,18 +127,28 @@ impl<A: Accept> Listener<A> {
 }
 
 /// Counts a connection for as long as it lives, a panic included.
-struct Counted(Arc<Gateway>);
+struct Counted<'g> {
+    gateway: &'g Gateway,
+    peer: SocketAddr,
+    end: Option<ConnectionEnd>,
+}
 
-impl Counted {
-    fn new(gateway: &Arc<Gateway>) -> Self {
+impl<'g> Counted<'g> {
+    fn new(gateway: &'g Gateway, peer: SocketAddr) -> Self {
         gateway.metrics.connection_opened();
-        Self(Arc::clone(gateway))
+        Self { gateway, peer, end: None }
     }
 }
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.metrics.connection_closed();
+        let unforeseen = if std::thread::panicking() {
+            self.gateway.ends.panicked(self.peer);
+            ConnectionEnd::Panic
+        } else {
+            ConnectionEnd::Cut
+        };
+        self.gateway.metrics.connection_closed(self.end.unwrap_or(unforeseen));
     }
 }
 
@@ -152,24 +163,45 @@ async fn welcome<S, D>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { entrance, upstream, gateway } = &*house;
-    let _counted = Counted::new(gateway);
-    let entered = match entrance.enter(client, address).await {
+    let mut counted = Counted::new(&house.gateway, address);
+    counted.end = Some(carry(client, address, leads, &name, &house).await);
+}
+
+/// Carries a connection from its first byte to its last, and says why it ended.
+async fn carry<S, D>(
+    client: S,
+    address: SocketAddr,
+    leads: Leads,
+    name: &str,
+    house: &House<D>,
+) -> ConnectionEnd
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D: Dial,
+{
+    let House { entrance, upstream, gateway } = house;
+    let Entered { io, address, .. } = match entrance.enter(client, address).await {
         Ok(entered) => entered,
-        Err(error) => return warn!(peer = %address, %error, "closing: not let in"),
+        Err(error) => {
+            gateway.ends.ended(ConnectionEnd::NotLetIn, address, &error, "");
+            return ConnectionEnd::NotLetIn;
+        }
     };
-    let Entered { io, address, .. } = entered;
     let broker = match connect(leads, gateway, upstream).await {
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
-            warn!(peer = %address, %error, cause = %error.source, "closing: no broker");
-            return;
+            let cause = error.source.to_string();
+            gateway.ends.ended(ConnectionEnd::NoBroker, address, &error, &cause);
+            return ConnectionEnd::NoBroker;
         }
     };
-    let peer = Arc::new(Peer::new(address, Identity::peer(&name, address.ip())));
+    let peer = Arc::new(Peer::new(address, Identity::peer(name, address.ip())));
     match connection::serve(Arc::clone(gateway), peer, split(io), split(broker)).await {
-        Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
+        Ok(Ended::Closed) => {
+            debug!(peer = %address, "connection closed");
+            ConnectionEnd::Closed
+        }
         Err(error) => connection::log_end(gateway, address, &error),
     }
 }

@@ -75,6 +75,11 @@ impl Program {
         Self { child, host: host.to_owned(), said, reader: Some(reader), _folder: folder }
     }
 
+    /// Its process, for `/proc`.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What a client puts into `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("{}:9092", self.host)
