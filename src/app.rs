@@ -7,7 +7,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::sleep,
 };
 use tracing::{info, warn};
 
@@ -18,17 +18,15 @@ use crate::{
     metrics::Metrics,
     proxy::{
         address_map::AddressMap,
-        admission::Admission,
         budget::MemoryBudget,
         cluster_view::ClusterView,
-        entrance::Entrance,
+        end_log::EndLog,
         gateway::Gateway,
         listener::{self, BindError, House, Leads, Listener},
         probe,
         sequence_guard::SequenceGuard,
         settings::Routing,
         topic_ids::TopicIds,
-        turned_away::TurnedAwayLog,
         upstream::{TcpDial, Upstream},
     },
     rejection_log::RejectionLog,
@@ -118,13 +116,8 @@ impl App {
         if let Some(tls) = upstream.tls() {
             tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
         }
-        let house = Arc::new(House {
-            admission: Admission::new(&config.listen),
-            entrance: Entrance::new(&config.listen, tls, gateway.times.handshake_timeout),
-            turned_away: TurnedAwayLog::default(),
-            upstream: Arc::clone(&upstream),
-            gateway: Arc::clone(&gateway),
-        });
+        let house = House::new(&config.listen, tls, Arc::clone(&upstream), Arc::clone(&gateway));
+        let house = Arc::new(house);
         for listener in listeners {
             tasks.spawn(listener.serve(Arc::clone(&house)));
         }
@@ -182,18 +175,31 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::DrainGraceExceeded`] when connections were still busy at the end of the grace period.
-    pub async fn drain(mut self) -> Result<(), AppError> {
+    pub async fn drain(self) -> Result<(), AppError> {
+        self.drain_unless(std::future::pending()).await
+    }
+
+    /// The same, but it waits for connections only until `hurry` is done.
+    async fn drain_unless(mut self, hurry: impl Future<Output = ()>) -> Result<(), AppError> {
         info!("draining");
         self.readiness.drain();
         // Nobody listens any more only if every connection has ended.
         let _ = self.drain.send(true);
-        let deadline = Instant::now() + self.gateway.times.drain_grace;
         let metrics = Arc::clone(&self.gateway.metrics);
-        while metrics.connections() > 0 && Instant::now() < deadline {
-            sleep(DRAIN_POLL).await;
+        let ended = async {
+            while metrics.connections() > 0 {
+                sleep(DRAIN_POLL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = hurry => info!("told again: not waiting for connections any longer"),
+            () = sleep(self.gateway.times.drain_grace) => {}
         }
         self.tasks.shutdown().await;
         self.gateway.rejections.report_rest();
+        self.gateway.ends.report_suppressed(true);
         match metrics.connections() {
             0 => Ok(()),
             connections => Err(AppError::DrainGraceExceeded { connections }),
@@ -201,7 +207,7 @@ impl App {
     }
 }
 
-/// Runs the proxy until SIGTERM or SIGINT, then drains it.
+/// Runs the proxy until SIGTERM or SIGINT, then drains it; a second signal ends the drain.
 ///
 /// # Errors
 /// [`AppError`]: why it did not start, or did not end cleanly.
@@ -212,14 +218,21 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let mut terminate = hook(SignalKind::terminate())?;
     let mut interrupt = hook(SignalKind::interrupt())?;
     let app = App::start(config).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    app.drain().await
+    let mut told = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    told().await;
+    app.drain_unless(told()).await
 }
 
-fn gateway(
+/// What all connections of a proxy share; it drains when `draining` turns true.
+///
+/// # Errors
+/// [`AppError::Schemas`] when the HTTP client for schemas cannot be made.
+pub fn gateway(
     config: &Config,
     metrics: Arc<Metrics>,
     draining: watch::Receiver<bool>,
@@ -241,6 +254,7 @@ fn gateway(
         budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
         metrics,
         rejections: RejectionLog::new(),
+        ends: EndLog::default(),
         limits: config.wire_limits.clone(),
         times: config.times.clone(),
         draining,
@@ -262,6 +276,7 @@ async fn report(gateway: Arc<Gateway>) {
     loop {
         sleep(REPORT_INTERVAL).await;
         gateway.rejections.report_suppressed();
+        gateway.ends.report_suppressed(false);
     }
 }
 

@@ -125,6 +125,20 @@ async fn a_connection_that_stays_busy_is_cut_when_the_grace_ends() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_the_drain_at_once() {
+    let mut world = World::new(LONG).await;
+    world.wire.shut();
+    world.send().await;
+    until(|| world.broker.received().len() == 1).await;
+    world.stop("TERM").await;
+    world.program.signal("INT");
+    let ended = world.program.ended().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.said);
+    assert!(ended.said.contains("told again"), "{}", ended.said);
+    assert!(world.client.closed().await);
+}
+
+#[tokio::test]
 async fn idle_connections_are_closed_without_waiting_for_the_grace() {
     let mut world = World::new(LONG).await;
     world.client.call(3, &ApiVersionsRequest::default()).await;

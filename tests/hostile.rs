@@ -2,8 +2,27 @@
 
 mod support;
 
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{FetchResponse, MetadataResponse, ProduceResponse};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, FetchResponse, MetadataResponse, ProduceResponse,
+};
+use schemaward::{
+    app,
+    config::Config,
+    metrics::Metrics,
+    proxy::{
+        listener::{Accept, House, Leads, Listener},
+        upstream::{TcpDial, Upstream},
+    },
+};
 use support::{
     batch_builder::{Codec, TestBatch, TestRecord, varint},
     broker::FakeBroker,
@@ -13,6 +32,7 @@ use support::{
     scripted::{BrokerEnd, NO_REGISTRY, Stage, raw_request, raw_response, response},
     wait::{patiently, until},
 };
+use tokio::io::ReadBuf;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -432,4 +452,89 @@ async fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
     until("all are closed", || stage.connections() == 0.0 && stage.memory_used() == 0).await;
     assert_works(&mut stage).await;
     assert_eq!(stage.upstream_errors("protocol"), 0.0);
+}
+
+/// A stream of a client, with a fault of ours built in: it panics at a word.
+struct Trap(tokio::net::TcpStream);
+
+const WORD: &[u8] = b"step on it";
+
+impl tokio::io::AsyncRead for Trap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(context, buf);
+        assert!(!buf.filled().windows(WORD.len()).any(|bytes| bytes == WORD), "forced");
+        read
+    }
+}
+
+impl tokio::io::AsyncWrite for Trap {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+struct Trapped(tokio::net::TcpListener);
+
+impl Accept for Trapped {
+    type Io = Trap;
+
+    async fn accept(&self) -> io::Result<(Trap, SocketAddr)> {
+        let (stream, address) = self.0.accept().await?;
+        Ok((Trap(stream), address))
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_ends_the_connection_that_meets_it_and_no_other() {
+    let broker = FakeBroker::start().await;
+    let file = format!(
+        "upstream: {{bootstrap: [\"{}\"]}}\nregistry: {{url: {NO_REGISTRY}}}\n",
+        broker.address()
+    );
+    let config = Config::parse(&file, "test.yaml", std::iter::empty()).unwrap();
+    let (_drain, draining) = tokio::sync::watch::channel(false);
+    let metrics = Metrics::new(10);
+    support::proxy::install_crypto();
+    let gateway = app::gateway(&config, Arc::clone(&metrics), draining).unwrap();
+    let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, None));
+    let house = House::new(&config.listen, None, upstream, Arc::new(gateway));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let listener =
+        Listener { accept: Trapped(listener), leads: Leads::Bootstrap, name: "test".into() };
+    let serving = tokio::spawn(listener.serve(Arc::new(house)));
+    let request = ApiVersionsRequest::default();
+    let mut bystander = Client::connect(&address).await;
+    bystander.call(3, &request).await;
+    for round in 1..=3 {
+        let mut victim = Client::connect(&address).await;
+        victim.call(3, &request).await;
+        assert_eq!(metrics.connections(), 2);
+        // In the middle of a request whose first half holds memory.
+        victim.send_bytes(&raw_request(36, 2, 1, &vec![0; MIB])[..MIB / 2]).await;
+        victim.send_bytes(WORD).await;
+        assert!(patiently("the end", victim.closed()).await);
+        until("it is counted", || metrics.connections() == 1).await;
+        let counted = format!("schemaward_connections_closed_total{{cause=\"panic\"}} {round}\n");
+        assert!(metrics.encode().contains(&counted));
+        bystander.call(3, &request).await;
+    }
+    Client::connect(&address).await.call(3, &request).await;
+    serving.abort();
 }

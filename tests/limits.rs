@@ -437,3 +437,212 @@ async fn refusals_that_wait_for_the_broker_are_bounded_and_charged() {
     patiently("all answers", async { tokio::join!(sending, receiving) }).await;
     until("nothing is held", || stage.memory_used() == 0).await;
 }
+
+/// Why connections ended so far.
+fn closed(stage: &Stage, cause: &str) -> f64 {
+    stage.proxy.metric(&format!("schemaward_connections_closed_total{{cause=\"{cause}\"}}"))
+}
+
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_closed_and_one_on_which_something_moves_stays() {
+    let mut stage = Stage::new("limits: {idle_timeout: 1s}\n").await;
+    let (mut lively, mut its_broker) = stage.connect().await;
+    let (mut quiet, mut quiet_broker) = stage.connect().await;
+    let (mut used, mut used_broker) = stage.connect().await;
+    used.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    let request = used_broker.request().await;
+    used_broker.answer(&request, b"").await;
+    used.raw().await;
+    let mut answered = 0;
+    let lives = async {
+        loop {
+            lively.send_bytes(&raw_request(36, 2, answered, b"")).await;
+            let request = its_broker.request().await;
+            its_broker.answer(&request, b"").await;
+            lively.raw().await;
+            answered += 1;
+            tokio::time::sleep(MOMENT).await;
+        }
+    };
+    tokio::select! {
+        () = lives => {}
+        ended = async {
+            patiently("the end", quiet.closed()).await && patiently("the end", used.closed()).await
+        } => assert!(ended),
+    }
+    assert!(quiet_broker.rest().await.is_empty() && used_broker.rest().await.is_empty());
+    drop((quiet, used, quiet_broker, used_broker));
+    until("they are counted", || closed(&stage, "idle") == 2.0).await;
+    lively.send_bytes(&raw_request(36, 2, answered, b"")).await;
+    its_broker.request().await;
+}
+
+#[tokio::test]
+async fn a_request_that_dribbles_is_cut_off_and_a_connection_of_many_small_ones_is_not() {
+    let more = "limits: {request_timeout: 1s, idle_timeout: 0, response_timeout: 0}\n";
+    let mut stage = Stage::new(more).await;
+    let (mut good, mut its_broker) = stage.connect().await;
+    let (mut slow, mut slow_broker) = stage.connect().await;
+    let (mut silent, mut silent_broker) = stage.connect().await;
+    // Even the size can take too long.
+    silent.send_bytes(b"\0\0").await;
+    let dribbles = async {
+        for byte in raw_request(36, 2, 1, &[7; 100 * KIB]) {
+            if !slow.try_send_bytes(&[byte]).await {
+                break;
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+    };
+    let works = async {
+        for id in 0.. {
+            let request = raw_request(36, 2, id, &[1; 100]);
+            // Never the whole of it at once.
+            good.send_bytes(&request[..50]).await;
+            tokio::time::sleep(MOMENT).await;
+            good.send_bytes(&request[50..]).await;
+            let request = its_broker.request().await;
+            its_broker.answer(&request, b"").await;
+            good.raw().await;
+        }
+    };
+    tokio::select! {
+        () = works => {}
+        () = patiently("the end", dribbles) => {}
+    }
+    assert!(slow_broker.rest().await.is_empty() && silent_broker.rest().await.is_empty());
+    until("they are counted", || closed(&stage, "request_timeout") == 2.0).await;
+    assert_eq!(stage.connections(), 1.0);
+}
+
+#[tokio::test]
+async fn a_broker_that_owes_an_answer_and_does_nothing_is_given_up_and_a_slow_one_is_not() {
+    let more = "limits: {response_timeout: 1s, request_timeout: 0, idle_timeout: 300ms}\n";
+    let mut stage = Stage::new(more).await;
+    let (mut waiting, mut slow_broker) = stage.connect().await;
+    let (mut forgotten, mut dead_broker) = stage.connect().await;
+    for (client, broker) in [(&mut waiting, &mut slow_broker), (&mut forgotten, &mut dead_broker)] {
+        client.send_bytes(&raw_request(36, 2, 1, b"")).await;
+        broker.request().await;
+    }
+    let answer = raw_response(1, &[5; 100 * KIB]);
+    let answers = async {
+        for byte in answer.clone() {
+            slow_broker.send(&[byte]).await;
+            tokio::time::sleep(MOMENT).await;
+        }
+    };
+    tokio::select! {
+        () = answers => {}
+        ended = patiently("the end", forgotten.closed()) => assert!(ended),
+    }
+    until("it is counted", || closed(&stage, "response_timeout") == 1.0).await;
+    assert_eq!((closed(&stage, "idle"), stage.connections()), (0.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_closed_as_idle() {
+    let more = "limits: {idle_timeout: 1s, request_timeout: 0, response_timeout: 0}\n";
+    let mut stage = Stage::new(more).await;
+    let (mut deaf, mut its_broker) = stage.connect().await;
+    deaf.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    its_broker.request().await;
+    let answer = raw_response(1, &vec![0; 30 * MIB]);
+    use tokio::io::AsyncWriteExt;
+    // Nobody ever reads. When the proxy closes, this ends one way or the other.
+    let _ = patiently("the end", its_broker.stream.write_all(&answer)).await;
+    until("it is counted", || closed(&stage, "idle") == 1.0).await;
+    drop(deaf);
+    until("nothing is held", || stage.memory_used() == 0 && stage.connections() == 0.0).await;
+}
+
+/// Every key of `limits` with the test that stands at it and one past it.
+const TESTED: [(&str, &str); 13] = [
+    (
+        "idle_timeout",
+        "a_connection_on_which_nothing_moves_is_closed_and_one_on_which_something_moves_stays",
+    ),
+    ("lookup_deadline", "a_look_up_counts_up_to_its_deadline_and_not_past_it"),
+    ("max_decompressed_bytes", "a_batch_may_decompress_up_to_its_limit"),
+    ("max_in_flight", "too_many_requests_in_flight_wait_and_none_is_lost"),
+    ("max_other_request_bytes", "any_other_request_is_taken_up_to_its_own_limit"),
+    ("max_record_bytes", "a_record_is_taken_up_to_its_limit"),
+    ("max_request_bytes", "a_produce_request_is_taken_up_to_its_limit"),
+    ("max_rewritten_response_bytes", "an_answer_that_is_rewritten_is_taken_up_to_its_limit"),
+    ("max_schema_bytes", "a_schema_document_is_taken_up_to_its_limit"),
+    (
+        "memory_budget",
+        "half_sent_requests_hold_no_more_than_the_budget_and_one_request_and_others_go_on",
+    ),
+    (
+        "request_timeout",
+        "a_request_that_dribbles_is_cut_off_and_a_connection_of_many_small_ones_is_not",
+    ),
+    (
+        "response_timeout",
+        "a_broker_that_owes_an_answer_and_does_nothing_is_given_up_and_a_slow_one_is_not",
+    ),
+    ("stall_timeout", "a_whole_request_completes_and_those_that_stall_are_closed_meanwhile"),
+];
+
+#[test]
+fn every_key_of_the_limits_has_its_test() {
+    let (this, file) = (include_str!("limits.rs"), include_str!("../config/schemaward.yaml"));
+    let section = file.lines().skip_while(|line| *line != "limits:").skip(1);
+    let lines = section.take_while(|line| line.starts_with("  ") || line.is_empty());
+    let keys = lines.filter_map(|line| line.trim().split_once(": "));
+    let mut keys: Vec<_> = keys.map(|(key, _)| key).filter(|key| !key.starts_with('#')).collect();
+    keys.sort_unstable();
+    // A handshake is tested where TLS is.
+    keys.retain(|key| *key != "handshake_timeout");
+    assert_eq!(keys, TESTED.map(|(key, _)| key));
+    for (key, test) in TESTED {
+        assert!(this.contains(&format!("async fn {test}()")), "{key}: {test}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_document_is_taken_up_to_its_limit() {
+    let broker = FakeBroker::start().await;
+    let registry = Registry::start().await;
+    let sized = |size: usize| {
+        let text = |doc: usize| format!(r#"{{"type":"bytes","doc":"{}"}}"#, "d".repeat(doc));
+        text(size - text(0).len())
+    };
+    registry.document("fits.avsc", &sized(4 * KIB));
+    registry.document("over.avsc", &sized(4 * KIB + 1));
+    let more = "limits: {max_schema_bytes: 4KiB}\n";
+    let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
+    let mut client = Client::connect(&proxy.bootstrap()).await;
+    for (path, expected) in [("fits.avsc", 0), ("over.avsc", 87)] {
+        let batch = TestBatch::of([TestRecord::avro(path, b"\x02a".to_vec())]).encode();
+        let answer = client.produce(9, &Produce::to("users", 0, batch)).await;
+        assert_eq!(only(&answer).error_code, expected, "{path} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_counts_up_to_its_deadline_and_not_past_it() {
+    let broker = FakeBroker::start().await;
+    let registry = Registry::start().await;
+    registry.id(1, SCHEMA);
+    registry.mood(support::registry::Mood::Silent);
+    let batch = TestBatch::of([TestRecord::avro("1", b"\x02a".to_vec())]).encode();
+    for (deadline, expected) in [("1m", 0), ("50ms", 19)] {
+        let more = format!("limits: {{lookup_deadline: {deadline}}}\n");
+        let proxy = Proxy::start(&[broker.address()], &registry.url(), &more).await;
+        let mut client = Client::connect(&proxy.bootstrap()).await;
+        let asked = registry.requests().len();
+        client.send(9, &Produce::to("users", 0, batch.clone()).request(9)).await;
+        until("it is asked", || registry.requests().len() > asked).await;
+        if expected == 0 {
+            registry.mood(support::registry::Mood::Well);
+        }
+        let (_, answer) =
+            patiently("an answer", client.receive::<ProduceResponse>(9)).await.unwrap();
+        assert_eq!(only(&answer).error_code, expected, "{deadline}");
+        registry.mood(support::registry::Mood::Silent);
+    }
+}

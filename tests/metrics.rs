@@ -24,13 +24,14 @@ const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fiel
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
-const FAMILIES: [(&str, &str); 22] = [
+const FAMILIES: [(&str, &str); 23] = [
     ("batches_total", "counter"),
     ("build_info", "gauge"),
     ("bytes_total", "counter"),
     ("clients_turned_away_total", "counter"),
     ("config_reloads_total", "counter"),
     ("connections", "gauge"),
+    ("connections_closed_total", "counter"),
     ("connections_total", "counter"),
     ("memory_budget_bytes", "gauge"),
     ("memory_budget_evictions_total", "counter"),

@@ -220,6 +220,27 @@ async fn one_certainly_bad_record_is_refused_without_waiting_for_the_others_sche
 }
 
 #[tokio::test]
+async fn a_schema_that_came_is_enough_to_refuse_while_another_is_still_awaited() {
+    let silent = Registry::start().await;
+    silent.mood(Mood::Silent);
+    let awaited = format!("{}/never.avsc", silent.url());
+    let variables = [("SCHEMAWARD_REGISTRY__ALLOW", format!("[\"{}\"]", silent.url()))];
+    let (broker, registry) = (FakeBroker::start().await, Registry::start().await);
+    registry.id(1, USER);
+    let variables = variables.each_ref().map(|(key, value)| (*key, value.as_str()));
+    let more = "limits: {lookup_deadline: 1m}\n";
+    let proxy = Proxy::start_with(&[broker.address()], &registry.url(), more, &variables).await;
+    let records = [TestRecord::avro(&awaited, ADA), TestRecord::avro("1", b"".to_vec())];
+    let produce = Produce::to("users", 0, TestBatch::of(records).encode());
+    let mut client = Client::connect(&proxy.bootstrap()).await;
+    // Half of the deadline, which is what it would otherwise take.
+    let half = std::time::Duration::from_secs(30);
+    let answer = tokio::time::timeout(half, client.produce(9, &produce)).await.unwrap();
+    assert_eq!(only(&answer).error_code, 87);
+    assert_eq!(silent.requests(), ["/never.avsc"]);
+}
+
+#[tokio::test]
 async fn a_follower_of_a_refused_batch_is_refused_until_the_batch_comes_again() {
     let mut world = World::new("").await;
     let batch = |value: &[u8], sequence| {

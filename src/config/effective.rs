@@ -110,6 +110,9 @@ impl Config {
             ("handshake_timeout", span(self.times.handshake_timeout)),
             ("lookup_deadline", span(self.times.lookup_deadline)),
             ("stall_timeout", span(self.times.stall_timeout)),
+            ("idle_timeout", span(self.times.idle_timeout)),
+            ("request_timeout", span(self.times.request_timeout)),
+            ("response_timeout", span(self.times.response_timeout)),
         ])
     }
 

@@ -100,6 +100,10 @@ pub const DEFAULT_TIMES: TimeSettings = TimeSettings {
     handshake_timeout: Duration::from_secs(10),
     lookup_deadline: LOOKUP_DEADLINE,
     stall_timeout: Duration::from_secs(30),
+    // A broker closes after 10 minutes: it goes first, and its clients know that way of ending.
+    idle_timeout: Duration::from_secs(11 * 60),
+    request_timeout: Duration::from_secs(60),
+    response_timeout: Duration::from_secs(30 * 60),
     drain_grace: Duration::from_secs(25),
 };
 

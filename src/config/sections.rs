@@ -256,6 +256,21 @@ fn limits(mut section: Section<'_>) -> Limits {
                 DEFAULT_TIMES.stall_timeout,
                 duration(Duration::from_secs(1)..=MINUTE * 10),
             ),
+            idle_timeout: section.or(
+                "idle_timeout",
+                DEFAULT_TIMES.idle_timeout,
+                duration(Duration::ZERO..=DAY),
+            ),
+            request_timeout: section.or(
+                "request_timeout",
+                DEFAULT_TIMES.request_timeout,
+                duration(Duration::ZERO..=DAY),
+            ),
+            response_timeout: section.or(
+                "response_timeout",
+                DEFAULT_TIMES.response_timeout,
+                duration(Duration::ZERO..=DAY),
+            ),
             ..DEFAULT_TIMES
         },
     };

@@ -134,6 +134,72 @@ impl TurnedAway {
     }
 }
 
+/// Why a client connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// The broker closed, broke off, or sent what cannot be read, while it owed something.
+    Broker,
+    /// The client sent what cannot be read, or was not offered.
+    Client,
+    /// One of the sides closed in order, or the process drained.
+    Closed,
+    /// The process ended before the connection did.
+    Cut,
+    /// Nothing moved.
+    Idle,
+    /// No broker could be reached.
+    NoBroker,
+    /// The client did not get in.
+    NotLetIn,
+    /// A fault of our own.
+    Panic,
+    /// A request did not become whole.
+    RequestTimeout,
+    /// The broker owed an answer and did nothing.
+    ResponseTimeout,
+    /// Unfinished work held memory without progress while others waited for it.
+    Stalled,
+    /// The client broke off.
+    Vanished,
+}
+
+impl ConnectionEnd {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Broker,
+        Self::Client,
+        Self::Closed,
+        Self::Cut,
+        Self::Idle,
+        Self::NoBroker,
+        Self::NotLetIn,
+        Self::Panic,
+        Self::RequestTimeout,
+        Self::ResponseTimeout,
+        Self::Stalled,
+        Self::Vanished,
+    ];
+
+    /// The `cause` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Client => "client",
+            Self::Closed => "closed",
+            Self::Cut => "cut",
+            Self::Idle => "idle",
+            Self::NoBroker => "no_broker",
+            Self::NotLetIn => "not_let_in",
+            Self::Panic => "panic",
+            Self::RequestTimeout => "request_timeout",
+            Self::ResponseTimeout => "response_timeout",
+            Self::Stalled => "stalled",
+            Self::Vanished => "vanished",
+        }
+    }
+}
+
 /// How a reload of the configuration went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadOutcome {
@@ -168,6 +234,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     connections: IntGauge,
     connections_total: IntCounter,
+    connections_closed: [IntCounter; ConnectionEnd::ALL.len()],
     bytes: [IntCounter; 2],
     clients_turned_away: [IntCounter; TurnedAway::ALL.len()],
     upstream_errors: [IntCounter; UpstreamErrorKind::ALL.len()],
@@ -208,6 +275,12 @@ impl Metrics {
             ),
             connections: families.gauge("connections", "Client connections that are open."),
             connections_total: families.counter("connections_total", "Client connections so far."),
+            connections_closed: families.closed(
+                "connections_closed_total",
+                "Client connections that ended, by cause.",
+                "cause",
+                ConnectionEnd::ALL.map(ConnectionEnd::label),
+            ),
             bytes,
             upstream_errors,
             config_reloads,
@@ -258,9 +331,10 @@ impl Metrics {
         self.connections_total.inc();
     }
 
-    /// Takes a client connection from those that are open.
-    pub fn connection_closed(&self) {
+    /// Takes a client connection from those that are open, and counts why.
+    pub fn connection_closed(&self, end: ConnectionEnd) {
         self.connections.dec();
+        count(&self.connections_closed, ConnectionEnd::ALL.iter().position(|one| *one == end));
     }
 
     /// Client connections that are open.

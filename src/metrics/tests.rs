@@ -86,6 +86,7 @@ fn every_family_is_there_from_the_start() {
         ("clients_turned_away_total", "counter"),
         ("config_reloads_total", "counter"),
         ("connections", "gauge"),
+        ("connections_closed_total", "counter"),
         ("connections_total", "counter"),
         ("memory_budget_bytes", "gauge"),
         ("memory_budget_evictions_total", "counter"),
@@ -162,7 +163,7 @@ fn what_is_counted_is_shown() {
     metrics.topic("orders").batch(BatchVerdict::Refused);
     metrics.connection_opened();
     metrics.connection_opened();
-    metrics.connection_closed();
+    metrics.connection_closed(ConnectionEnd::Closed);
     metrics.bytes(Direction::ClientToBroker, 100);
     metrics.request("produce");
     metrics.upstream_error(UpstreamErrorKind::ConnectTimeout);

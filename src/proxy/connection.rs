@@ -16,6 +16,7 @@ use super::{
     in_flight::{InFlight, Owed},
     peer::Peer,
     produce::{Judged, PendingAnswer, ProduceGate},
+    pulse::{self, Lapse, Pulse, Side, Watched},
     reader::{Arrived, ReadError, RequestReader},
     responses::Responses,
     sasl::{
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     limits::MIB,
-    metrics::{Direction, UpstreamErrorKind},
+    metrics::{ConnectionEnd, Direction, UpstreamErrorKind},
     tls,
     wire::{
         Frame, WireError, api,
@@ -99,6 +100,9 @@ pub enum ConnectionError {
         /// What.
         api: &'static str,
     },
+    /// Something took longer than it may.
+    #[error(transparent)]
+    Lapsed(Lapse),
     /// The connection held memory that others wait for, and made no progress.
     #[error("no progress while others wait for memory")]
     Stalled,
@@ -160,27 +164,41 @@ where
     BW: AsyncWrite + Unpin,
 {
     let in_flight = InFlight::new(gateway.limits.max_in_flight);
+    let pulse = Arc::new(Pulse::default());
+    let (client_read, client_write) = watched(Side::Client, &pulse, client_read, client_write);
+    let (broker_read, broker_write) = watched(Side::Broker, &pulse, broker_read, broker_write);
     let account = gateway.budget.holder();
     let eviction = account.eviction();
     let broker = BrokerWriter::new(broker_write, account.sibling());
     let mut responses =
         Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
-    let mut reader = RequestReader::new(client_read, gateway.limits.clone(), account.sibling());
+    let mut reader = RequestReader::new(
+        client_read,
+        gateway.limits.clone(),
+        account.sibling(),
+        Arc::clone(&pulse),
+    );
     let strangers = gateway.cluster.logins == ClientLogins::Require;
     if strangers {
         reader = reader.after_login(Arc::clone(&peer));
     }
     let gate = ProduceGate::new(Arc::clone(&gateway), Arc::clone(&peer), account);
-    let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker);
+    let mut requests = Requests::new(&gateway, &peer, &in_flight, reader, gate, broker, &pulse);
     requests.session = session;
     let ended = tokio::select! {
         biased;
         late = no_login(&gateway, &peer), if strangers => Err(late),
         ended = converse(&mut requests, &mut responses, &eviction) => ended,
+        lapse = pulse::lapse(&pulse, &gateway.times, || in_flight.owed()) => {
+            Err(ConnectionError::Lapsed(lapse))
+        }
     };
     if matches!(
         ended,
-        Ok(_) | Err(ConnectionError::BrokerIo(_) | ConnectionError::BrokerClosed { .. })
+        Ok(_)
+            | Err(ConnectionError::BrokerIo(_)
+                | ConnectionError::BrokerClosed { .. }
+                | ConnectionError::Lapsed(Lapse::Idle))
     ) {
         part(&mut requests, &mut responses).await;
     }
@@ -194,6 +212,10 @@ async fn no_login(gateway: &Gateway, peer: &Peer) -> ConnectionError {
         Ok(()) => std::future::pending().await,
         Err(_) => ConnectionError::LoginTimeout(time),
     }
+}
+
+fn watched<R, W>(side: Side, pulse: &Arc<Pulse>, read: R, write: W) -> (Watched<R>, Watched<W>) {
+    (Watched::new(read, side, pulse), Watched::new(write, side, pulse))
 }
 
 /// Carries requests and responses until one of the sides closes, the process drains, or something is wrong.
@@ -245,10 +267,10 @@ async fn part<CR, CW, BR, BW>(
     BR: AsyncRead + Unpin,
     BW: AsyncWrite + Unpin,
 {
-    // A broker that has closed already need not be told.
-    let _ = requests.broker.shutdown().await;
+    // A broker that has closed already need not be told. Under TLS, who takes nothing cannot be told.
+    let _ = timeout(CLIENT_LINGER, requests.broker.shutdown()).await;
     let _ = timeout(LINGER, responses.discard()).await;
-    responses.hang_up().await;
+    let _ = timeout(CLIENT_LINGER, responses.hang_up()).await;
     let _ = timeout(CLIENT_LINGER, requests.reader.discard()).await;
 }
 
@@ -263,6 +285,7 @@ struct Requests<'c, R, W> {
     login: ClientLogin,
     /// schemaward's own login at the broker.
     session: Option<Session>,
+    pulse: &'c Pulse,
     draining: watch::Receiver<bool>,
     ahead: VecDeque<Arrived>,
     end: Option<Result<(), ReadError>>,
@@ -283,6 +306,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         reader: RequestReader<R>,
         gate: ProduceGate,
         broker: BrokerWriter<W>,
+        pulse: &'c Pulse,
     ) -> Self {
         Self {
             gateway,
@@ -293,6 +317,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             gate,
             login: ClientLogin::new(Arc::clone(peer), gateway.cluster.logins),
             session: None,
+            pulse,
             draining: gateway.draining.clone(),
             ahead: VecDeque::new(),
             end: None,
@@ -304,8 +329,10 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         while let Some(arrived) = self.next().await? {
             let bytes = arrived.frame.bytes().len();
             self.gateway.metrics.bytes(Direction::ClientToBroker, bytes as u64);
+            self.pulse.busy(true);
             self.renew_login().await?;
             let goes = self.one(arrived).await?;
+            self.pulse.busy(false);
             self.reader.done(bytes);
             if goes == Goes::Down {
                 break;
@@ -392,8 +419,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Self { gate, reader, ahead, end, peer, gateway, .. } = self;
         let share = gateway.budget.capacity() / READ_AHEAD_SHARE;
         let most = frame.frame().bytes().len().saturating_add(share.min(MAX_READ_AHEAD_BYTES));
-        let judging = gate.judge(frame, at);
-        tokio::pin!(judging);
+        // Apart from the task, which would be as large for as long as the connection lives.
+        let mut judging = Box::pin(gate.judge(frame, at));
         loop {
             let room = ahead.len() < MAX_READ_AHEAD && reader.outstanding() < most;
             if !room {
@@ -455,29 +482,36 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
     }
 }
 
-/// Counts and logs why a connection ended.
-pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) {
-    let kind = match error {
-        ConnectionError::Broker(_) => Some(UpstreamErrorKind::Protocol),
-        ConnectionError::BrokerClosed { .. } => Some(UpstreamErrorKind::Closed),
+/// Counts and logs why a connection ended, and says it in a word.
+pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) -> ConnectionEnd {
+    let (end, kind) = match error {
+        ConnectionError::Broker(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Protocol)),
+        ConnectionError::BrokerClosed { .. } => {
+            (ConnectionEnd::Broker, Some(UpstreamErrorKind::Closed))
+        }
         // With TLS 1.3 a broker judges our certificate when the handshake is over for us.
         ConnectionError::BrokerIo(error) if tls::is_tls_error(error) => {
-            Some(UpstreamErrorKind::Tls)
+            (ConnectionEnd::Broker, Some(UpstreamErrorKind::Tls))
         }
-        ConnectionError::BrokerIo(_) => Some(UpstreamErrorKind::Io),
-        ConnectionError::OwnLogin(_) => Some(UpstreamErrorKind::Login),
-        _ => None,
+        ConnectionError::BrokerIo(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Io)),
+        ConnectionError::OwnLogin(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Login)),
+        ConnectionError::Client(_) => (ConnectionEnd::Client, None),
+        ConnectionError::Login(_)
+        | ConnectionError::LoginTimeout(_)
+        | ConnectionError::Stranger { .. } => (ConnectionEnd::NotLetIn, None),
+        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
+            (ConnectionEnd::Vanished, None)
+        }
+        ConnectionError::Lapsed(Lapse::Idle) => (ConnectionEnd::Idle, None),
+        ConnectionError::Lapsed(Lapse::Request) => (ConnectionEnd::RequestTimeout, None),
+        ConnectionError::Lapsed(Lapse::Response) => (ConnectionEnd::ResponseTimeout, None),
+        ConnectionError::Stalled => (ConnectionEnd::Stalled, None),
     };
     if let Some(kind) = kind {
         gateway.metrics.upstream_error(kind);
     }
-    let cause = cause(error);
-    match error {
-        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
-            tracing::debug!(%peer, %error, cause, "connection closed");
-        }
-        _ => tracing::warn!(%peer, %error, cause, "connection closed"),
-    }
+    gateway.ends.ended(end, peer, error, &cause(error));
+    end
 }
 
 /// What is behind `error`, in words that lead to what has to be changed.

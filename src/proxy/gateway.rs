@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    budget::MemoryBudget, cluster_view::ClusterView, sequence_guard::SequenceGuard,
-    settings::TimeSettings,
+    budget::MemoryBudget, cluster_view::ClusterView, end_log::EndLog,
+    sequence_guard::SequenceGuard, settings::TimeSettings,
 };
 use crate::{
     limits::WireLimits,
@@ -32,6 +32,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// What is logged of rejections.
     pub rejections: RejectionLog,
+    /// What is logged of connections that end.
+    pub ends: EndLog,
     /// Bounds of a connection.
     pub limits: WireLimits,
     /// How long things may take.

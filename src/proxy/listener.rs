@@ -24,11 +24,11 @@ use super::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
-    settings::BrokerAddress,
+    settings::{BrokerAddress, ListenSettings},
     turned_away::TurnedAwayLog,
     upstream::{Connected, Dial, Upstream},
 };
-use crate::wire::NodeId;
+use crate::{metrics::ConnectionEnd, tls::TlsServer, wire::NodeId};
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -119,15 +119,34 @@ pub struct Listener<A> {
 #[derive(Debug)]
 pub struct House<D> {
     /// How many clients get in.
-    pub admission: Arc<Admission>,
+    admission: Arc<Admission>,
     /// How clients get in.
-    pub entrance: Entrance,
+    entrance: Entrance,
     /// What is logged of those who do not.
-    pub turned_away: TurnedAwayLog,
+    turned_away: TurnedAwayLog,
     /// How brokers are reached.
-    pub upstream: Arc<Upstream<D>>,
+    upstream: Arc<Upstream<D>>,
     /// What connections share.
-    pub gateway: Arc<Gateway>,
+    gateway: Arc<Gateway>,
+}
+
+impl<D> House<D> {
+    /// What the listeners that `listen` describes share; under `tls` if there is one.
+    #[must_use]
+    pub fn new(
+        listen: &ListenSettings,
+        tls: Option<TlsServer>,
+        upstream: Arc<Upstream<D>>,
+        gateway: Arc<Gateway>,
+    ) -> Self {
+        Self {
+            admission: Admission::new(listen),
+            entrance: Entrance::new(listen, tls, gateway.times.handshake_timeout),
+            turned_away: TurnedAwayLog::default(),
+            upstream,
+            gateway,
+        }
+    }
 }
 
 impl<A: Accept> Listener<A> {
@@ -154,18 +173,28 @@ impl<A: Accept> Listener<A> {
 }
 
 /// Counts a connection for as long as it lives, a panic included.
-struct Counted(Arc<Gateway>);
+struct Counted<'g> {
+    gateway: &'g Gateway,
+    peer: SocketAddr,
+    end: Option<ConnectionEnd>,
+}
 
-impl Counted {
-    fn new(gateway: &Arc<Gateway>) -> Self {
+impl<'g> Counted<'g> {
+    fn new(gateway: &'g Gateway, peer: SocketAddr) -> Self {
         gateway.metrics.connection_opened();
-        Self(Arc::clone(gateway))
+        Self { gateway, peer, end: None }
     }
 }
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.metrics.connection_closed();
+        let unforeseen = if std::thread::panicking() {
+            self.gateway.ends.panicked(self.peer);
+            ConnectionEnd::Panic
+        } else {
+            ConnectionEnd::Cut
+        };
+        self.gateway.metrics.connection_closed(self.end.unwrap_or(unforeseen));
     }
 }
 
@@ -180,14 +209,29 @@ async fn welcome<S, D>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { admission, entrance, turned_away, upstream, gateway } = &*house;
-    let _counted = Counted::new(gateway);
+    let mut counted = Counted::new(&house.gateway, address);
+    counted.end = Some(carry(client, address, leads, name, &house).await);
+}
+
+/// Carries a connection from its first byte to its last, and says why it ended.
+async fn carry<S, D>(
+    client: S,
+    address: SocketAddr,
+    leads: Leads,
+    name: Arc<str>,
+    house: &House<D>,
+) -> ConnectionEnd
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D: Dial,
+{
+    let House { admission, entrance, turned_away, upstream, gateway } = house;
     let mut admitted = match admission.admit() {
         Ok(admitted) => admitted,
         Err(error) => return turned_away.note(&gateway.metrics, address, &error.into()),
     };
     let entered = tokio::select! {
-        () = gateway.drained() => return,
+        () = gateway.drained() => return ConnectionEnd::Closed,
         entered = entrance.enter(client, address, &mut admitted) => entered,
     };
     let Entered { io, address, server_name, subject } = match entered {
@@ -204,19 +248,20 @@ async fn welcome<S, D>(
         Ok(broker) => broker,
         Err(error) => {
             gateway.metrics.upstream_error(error.kind);
-            warn!(peer = %address, %error, cause = %error.source, "closing: no broker");
-            return;
+            let cause = error.source.to_string();
+            gateway.ends.ended(ConnectionEnd::NoBroker, address, &error, &cause);
+            return ConnectionEnd::NoBroker;
         }
     };
     let peer = match &subject {
         Some(subject) => Peer::new(address, Identity::subject(&name, subject)),
         None => Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name),
     };
-    let (gateway, peer) = (Arc::clone(gateway), Arc::new(peer));
+    let peer = Arc::new(peer);
     let guessed = node.filter(|_| at.is_none());
-    let sending_away = send_away(&gateway, &peer, guessed, led_to);
+    let sending_away = send_away(gateway, &peer, guessed, led_to);
     let serving = connection::serve(
-        Arc::clone(&gateway),
+        Arc::clone(gateway),
         Arc::clone(&peer),
         split(io),
         split(broker),
@@ -228,8 +273,11 @@ async fn welcome<S, D>(
         never = sending_away => match never {},
     };
     match served {
-        Ok(Ended::Closed) => debug!(peer = %address, "connection closed"),
-        Err(error) => connection::log_end(&gateway, address, &error),
+        Ok(Ended::Closed) => {
+            debug!(peer = %address, "connection closed");
+            ConnectionEnd::Closed
+        }
+        Err(error) => connection::log_end(gateway, address, &error),
     }
 }
 

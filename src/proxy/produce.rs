@@ -28,7 +28,7 @@ use crate::{
     validate::{
         judge::{MemorySpent, Resolved, Workspace},
         plan::{At, Cleared, Plan, Planner},
-        policy::{Action, Mode, SequenceGuard},
+        policy::{Action, Mode, SequenceGuard, TopicPolicy},
         verdict::{BatchFault, PartitionVerdict},
     },
     wire::{
@@ -43,6 +43,8 @@ const MAX_TOPICS: usize = 1_024;
 const KEPT_SCRATCH_BYTES: usize = 16 * KIB;
 /// After this long a walk lets other connections run before the next batch.
 const YIELD_AFTER: Duration = Duration::from_millis(2);
+/// A batch is walked again when this many times the schemas have come.
+const LOOK_AGAIN_FACTOR: usize = 4;
 /// What a walk may take of memory without asking: enough for small batches, which wait behind nobody.
 const SPARED_SCRATCH_BYTES: usize = 256 * KIB;
 /// What a refusal may take of memory without asking, while it waits for the broker's part of the answer.
@@ -239,7 +241,7 @@ impl ProduceGate {
     async fn second_look<'a>(&mut self, desk: &mut Desk<'a>, open: Open<'a>, arrived: Instant) {
         // What decompression took is not held while others could use it.
         self.rest();
-        let Open { cases, references } = open;
+        let Open { mut cases, references } = open;
         self.holding.cover(references.len().saturating_mul(LOOKUP_BYTES)).await;
         let deadline = arrived + self.gateway.times.lookup_deadline;
         let mut lookups = JoinSet::new();
@@ -251,12 +253,38 @@ impl ProduceGate {
             });
         }
         let mut resolved = Resolved::new();
+        let mut again = 1;
         while let Ok(Some(joined)) = timeout_at(deadline, lookups.join_next()).await {
             resolved.extend(joined);
+            resolved.extend(std::iter::from_fn(|| lookups.try_join_next()).flatten());
+            if resolved.len() >= again && !lookups.is_empty() {
+                // What has come may be enough to refuse. So often at most that walking stays in proportion to waiting.
+                again = resolved.len().saturating_mul(LOOK_AGAIN_FACTOR);
+                self.look_again(desk, &mut cases, &resolved).await;
+                if cases.is_empty() {
+                    return;
+                }
+                self.rest();
+            }
         }
         for case in cases {
             if let Some(verdict) = self.walk(&case, &resolved).await {
                 self.settle(desk, &case, &verdict);
+            }
+        }
+    }
+
+    /// Decides what can be decided with the schemas that have come, and keeps the rest in `cases`.
+    async fn look_again<'a>(
+        &mut self,
+        desk: &mut Desk<'a>,
+        cases: &mut Vec<Case<'a>>,
+        resolved: &Resolved,
+    ) {
+        for case in std::mem::take(cases) {
+            match self.walk(&case, resolved).await {
+                Some(verdict) if verdict.is_settled() => self.settle(desk, &case, &verdict),
+                _ => cases.push(case),
             }
         }
     }
@@ -355,17 +383,9 @@ impl ProduceGate {
     async fn walk(&mut self, case: &Case<'_>, resolved: &Resolved) -> Option<PartitionVerdict> {
         let policy = Arc::clone(&case.topic.policy);
         loop {
-            let started = Instant::now();
-            let used = self.workspace.scratch.held_bytes();
-            let mut grant = Grant { holding: &mut self.holding, used };
-            let judge = &self.gateway.judge;
-            let walked =
-                judge.walk(case.record_set, &policy, resolved, &mut self.workspace, &mut grant);
-            self.gateway.metrics.validation(started.elapsed());
-            match walked {
+            match self.walk_once(case.record_set, &policy, resolved).await {
                 Ok(verdict) => {
                     self.holding.progress();
-                    self.let_others_run(started.elapsed()).await;
                     return Some(verdict);
                 }
                 Err(MemorySpent { .. }) if policy.mode == Mode::Observe => return None,
@@ -378,12 +398,32 @@ impl ProduceGate {
         }
     }
 
-    /// Lets other connections run after a while: a request may have thousands of batches, and small ones inflate too.
-    async fn let_others_run(&mut self, walked: Duration) {
-        self.busy = self.busy.saturating_add(walked);
-        if self.busy >= YIELD_AFTER {
-            self.busy = Duration::ZERO;
-            tokio::task::yield_now().await;
+    /// Walks a batch in turns, and lets other connections run after a while: a request may have thousands of batches, and
+    /// small ones inflate too.
+    async fn walk_once(
+        &mut self,
+        record_set: &[u8],
+        policy: &TopicPolicy,
+        resolved: &Resolved,
+    ) -> Result<PartitionVerdict, MemorySpent> {
+        let Self { gateway, workspace, holding, busy, .. } = self;
+        let used = workspace.scratch.held_bytes();
+        let mut grant = Grant { holding, used };
+        let mut walk = gateway.judge.begin(record_set, policy, resolved, workspace, &mut grant);
+        let mut took = Duration::ZERO;
+        loop {
+            let started = Instant::now();
+            let walked = walk.advance();
+            let turn = started.elapsed();
+            (took, *busy) = (took.saturating_add(turn), busy.saturating_add(turn));
+            if *busy >= YIELD_AFTER {
+                *busy = Duration::ZERO;
+                tokio::task::yield_now().await;
+            }
+            if let Some(verdict) = walked.transpose() {
+                gateway.metrics.validation(took);
+                return verdict;
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     budget::{Holding, Stage},
     peer::Peer,
+    pulse::Pulse,
 };
 use crate::{
     limits::{KIB, MIB, WireLimits},
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// What an idle connection's buffer takes; most requests fit.
-const IDLE_BYTES: usize = KIB;
+const IDLE_BYTES: usize = KIB / 2;
 /// What a read makes room for beyond what is already there, at least: memory grows with what arrived.
 const STEP_BYTES: usize = 64 * KIB;
 /// Buffers larger than this are given back when they are empty. What fits into it is not charged: a small request never
@@ -71,12 +72,14 @@ pub struct Buffered<R> {
     /// Since when nobody has read, although there may have been something, and how much was found since. `None` once a
     /// read had to wait, or more was found than can have waited.
     paused: Option<(Instant, usize)>,
+    /// Where it is noted that the rest of a frame is awaited.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl<R: AsyncRead + Unpin> Buffered<R> {
     /// Nothing read yet.
     pub fn new(io: R) -> Self {
-        Self { io, buf: BytesMut::new(), idle_bytes: IDLE_BYTES, paused: None }
+        Self { io, buf: BytesMut::new(), idle_bytes: IDLE_BYTES, paused: None, pulse: None }
     }
 
     /// What has been read and not been taken.
@@ -95,13 +98,17 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         if self.buf.is_empty() && self.buf.capacity() > KEPT_BYTES && room <= KEPT_BYTES {
             self.buf = BytesMut::new();
         }
-        self.buf.reserve(room);
-        let Self { io, buf, paused, .. } = self;
-        let mut reading = pin!(io.read_buf(buf));
+        let Self { io, buf, paused, pulse, .. } = self;
+        let _rest = pulse.as_ref().filter(|_| !buf.is_empty()).map(|pulse| pulse.await_rest());
         let read = poll_fn(|context| {
-            let read = reading.as_mut().poll(context);
+            buf.reserve(room);
+            let read = pin!(io.read_buf(buf)).poll(context);
             if read.is_pending() {
                 *paused = None;
+                // Who waits holds little. What is smaller stays, to be used again.
+                if buf.is_empty() && buf.capacity() > 2 * IDLE_BYTES {
+                    *buf = BytesMut::new();
+                }
             }
             read
         })
@@ -212,10 +219,11 @@ pub struct RequestReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> RequestReader<R> {
-    /// Reads from `io` within `limits`; what is read is charged to `holding`.
-    pub fn new(io: R, limits: WireLimits, holding: Holding) -> Self {
+    /// Reads from `io` within `limits`; what is read is charged to `holding`, what is awaited is noted in `pulse`.
+    pub fn new(io: R, limits: WireLimits, holding: Holding, pulse: Arc<Pulse>) -> Self {
         let holding = holding.sparing(KEPT_BYTES);
-        Self { input: Buffered::new(io), limits, holding, outstanding: 0, stranger: None }
+        let input = Buffered { pulse: Some(pulse), ..Buffered::new(io) };
+        Self { input, limits, holding, outstanding: 0, stranger: None }
     }
 
     /// Takes nothing but what a login needs until the broker has accepted one of `peer`'s.
@@ -271,6 +279,9 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         let Self { input, holding, outstanding, .. } = self;
         let bytes = input.whole(total, holding, *outstanding, Stage::Begin).await?;
         *outstanding = outstanding.saturating_add(total);
+        if let Some(pulse) = &input.pulse {
+            pulse.whole();
+        }
         let frame = Frame::from_bytes(bytes.freeze())?;
         Ok(Some(Arrived { frame, at: input.arrival() }))
     }
@@ -315,7 +326,7 @@ mod tests {
     /// A reader whose buffer never waits for the other end, which is given too.
     fn reader(budget: &Arc<MemoryBudget>) -> (RequestReader<DuplexStream>, DuplexStream) {
         let (io, other) = tokio::io::duplex(MIB);
-        (RequestReader::new(io, WireLimits::default(), budget.holder()), other)
+        (RequestReader::new(io, WireLimits::default(), budget.holder(), Arc::default()), other)
     }
 
     fn budget() -> Arc<MemoryBudget> {

@@ -196,6 +196,12 @@ pub struct TimeSettings {
     pub lookup_deadline: Duration,
     /// How long unfinished work may hold memory without progress while others wait for it (`limits.stall_timeout`).
     pub stall_timeout: Duration,
+    /// How long a connection may stay on which nothing moves (`limits.idle_timeout`). Zero: for ever, as with the next two.
+    pub idle_timeout: Duration,
+    /// How long a request may take to become whole (`limits.request_timeout`).
+    pub request_timeout: Duration,
+    /// How long a broker that owes an answer may do nothing (`limits.response_timeout`).
+    pub response_timeout: Duration,
     /// How long a drain waits for what is in flight (`drain.grace`).
     pub drain_grace: Duration,
 }

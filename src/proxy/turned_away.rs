@@ -11,7 +11,7 @@ use tracing::{debug, info};
 use super::entrance::EntranceError;
 use crate::{
     log_rate::LogRate,
-    metrics::{Metrics, TurnedAway},
+    metrics::{ConnectionEnd, Metrics, TurnedAway},
 };
 
 /// What may still be said of each cause.
@@ -26,9 +26,17 @@ impl Default for TurnedAwayLog {
 }
 
 impl TurnedAwayLog {
-    /// Counts and logs a client that did not get in.
-    pub fn note(&self, metrics: &Metrics, peer: SocketAddr, error: &EntranceError) {
-        let Some(cause) = error.cause() else { return debug!(%peer, %error, "closed") };
+    /// Counts and logs a client that did not get in, and says as what its connection ended.
+    pub fn note(
+        &self,
+        metrics: &Metrics,
+        peer: SocketAddr,
+        error: &EntranceError,
+    ) -> ConnectionEnd {
+        let Some(cause) = error.cause() else {
+            debug!(%peer, %error, "closed");
+            return ConnectionEnd::Vanished;
+        };
         metrics.client_turned_away(cause);
         let reason = std::error::Error::source(error)
             .filter(|_| matches!(error, EntranceError::Unnamed(_)))
@@ -39,6 +47,7 @@ impl TurnedAwayLog {
             }
             None => debug!(%peer, %error, reason, "closing: client not let in"),
         }
+        ConnectionEnd::NotLetIn
     }
 
     /// The right to a line, with the count of those that were left out before it.

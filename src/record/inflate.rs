@@ -85,6 +85,11 @@ impl<'s> Inflater<'s> {
         Ok(self.window.take(length))
     }
 
+    /// Decompressed bytes that were handed out.
+    pub(super) fn position(&self) -> usize {
+        self.window.position()
+    }
+
     /// After the last record: is the stream at its end, too?
     pub(super) fn end(&mut self, count: i32) -> Result<(), RecordError> {
         self.fill(1)?;

@@ -7,6 +7,9 @@ use crate::limits::RecordLimits;
 use crate::record::inflate::{Inflater, length_error, record_length};
 use crate::record::{Allowance, Compression, RecordError, Scratch, walk};
 
+/// What a record takes beside its bytes, as bytes.
+const RECORD_COST: usize = 64;
+
 /// One record, borrowed from its batch. Its headers went past while it was walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'r> {
@@ -111,6 +114,18 @@ impl<'s> RecordReader<'s> {
             }
             None => Err(self.end.fail(walk::explain(body, index))),
         }
+    }
+
+    /// What walking took so far, in bytes: those of the records, and some for each of them.
+    #[inline]
+    #[must_use]
+    pub fn spent(&self) -> usize {
+        let bytes = match &self.source {
+            Source::Plain(rest, whole) => whole.len().saturating_sub(rest.len()),
+            Source::Compressed(inflater) => inflater.position(),
+        };
+        let records = usize::try_from(self.next).unwrap_or_default();
+        bytes.saturating_add(records.saturating_mul(RECORD_COST))
     }
 
     /// After the last record, or after an error.

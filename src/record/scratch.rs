@@ -5,7 +5,7 @@ use crate::record::zstd::ZstdContext;
 use flate2::Decompress;
 
 /// Memory that decompression may take. Says no when the process-wide budget is spent.
-pub trait Allowance {
+pub trait Allowance: Send {
     /// Takes `additional_bytes` from the budget, or says no and takes nothing. What was granted stays with the
     /// [`Scratch`], also when the batch turns out to be corrupt: give back [`Scratch::held_bytes`] when it shrinks.
     fn try_grow(&mut self, additional_bytes: usize) -> bool;

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     avro::{AvroSchema, DatumFault},
-    limits::RecordLimits,
+    limits::{KIB, RecordLimits},
     reason::Reason,
-    record::{Allowance, Batch, Record, RecordError, RecordErrorClass, Scratch},
+    record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
     schema::{ReferenceError, References, Resolution, Schema, SchemaCache, SchemaRef, SourceError},
     text,
     wire::ErrorCode,
@@ -28,6 +28,8 @@ pub struct MemorySpent {
     pub needed: usize,
 }
 
+/// What is walked in one turn, as [`RecordReader::spent`] counts it.
+const TURN_BYTES: usize = 128 * KIB;
 /// Schema references that a connection remembers.
 const MEMO_ENTRIES: usize = 8;
 /// Longest schema reference header that is remembered from record to record, in bytes.
@@ -57,7 +59,9 @@ pub struct Workspace {
 struct Memo {
     /// Who has read them: for somebody else they mean something else.
     reader: Option<Arc<References>>,
-    entries: [MemoEntry; MEMO_ENTRIES],
+    latest: MemoEntry,
+    /// Empty with most connections: they hold no more than they use.
+    others: Vec<MemoEntry>,
 }
 
 /// One `schema-id` header. Empty, it is a free place.
@@ -131,15 +135,28 @@ impl Judge {
         workspace: &mut Workspace,
         allowance: &mut dyn Allowance,
     ) -> Result<PartitionVerdict, MemorySpent> {
+        let mut walk = self.begin(record_set, policy, resolved, workspace, allowance);
+        loop {
+            if let Some(verdict) = walk.advance()? {
+                return Ok(verdict);
+            }
+        }
+    }
+
+    /// Begins the same walk, to be gone in turns of bounded length.
+    pub fn begin<'w>(
+        &'w self,
+        record_set: &'w [u8],
+        policy: &'w TopicPolicy,
+        resolved: &'w Resolved,
+        workspace: &'w mut Workspace,
+        allowance: &'w mut dyn Allowance,
+    ) -> Walk<'w> {
         let Workspace { scratch, memo } = workspace;
         memo.is_read_by(&self.references);
-        let walk = Walk { judge: self, policy, resolved };
-        let walked = walk.batch(record_set, scratch, memo, allowance);
-        memo.forget_found();
-        match walked {
-            Ok(verdict) => Ok(verdict),
-            Err(error) => fault(&error).map(PartitionVerdict::faulty),
-        }
+        let look = Look { judge: self, policy, resolved };
+        let way = Way::Batch { record_set, scratch, allowance };
+        Walk { look, memo, way, verdict: PartitionVerdict::default() }
     }
 
     fn allowed(&self, reference: &SchemaRef, policy: &TopicPolicy) -> Result<(), Rejection> {
@@ -180,33 +197,55 @@ impl Judge {
     }
 }
 
-/// One walk: what stays the same from record to record.
-struct Walk<'w> {
-    judge: &'w Judge,
-    policy: &'w TopicPolicy,
-    resolved: &'w Resolved,
+/// A walk under way.
+pub struct Walk<'w> {
+    look: Look<'w>,
+    memo: &'w mut Memo,
+    way: Way<'w>,
+    verdict: PartitionVerdict,
+}
+
+/// How far a walk has come.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each turn")]
+enum Way<'w> {
+    Batch { record_set: &'w [u8], scratch: &'w mut Scratch, allowance: &'w mut dyn Allowance },
+    Records(RecordReader<'w>),
+    Done,
 }
 
 impl Walk<'_> {
-    fn batch(
-        &self,
-        record_set: &[u8],
-        scratch: &mut Scratch,
-        memo: &mut Memo,
-        allowance: &mut dyn Allowance,
-    ) -> Result<PartitionVerdict, RecordError> {
-        let batch = Batch::parse(record_set)?;
-        batch.verify_checksum()?;
-        let mut records = batch.records(scratch, &self.judge.limits, allowance)?;
-        let mut verdict = PartitionVerdict::default();
-        loop {
+    /// Goes on for a turn: for some milliseconds at most, unless a single record takes longer. `None`: it goes on.
+    ///
+    /// # Errors
+    /// [`MemorySpent`]: the walk is over, and has to be begun anew.
+    pub fn advance(&mut self) -> Result<Option<PartitionVerdict>, MemorySpent> {
+        match self.turn() {
+            Ok(Turn::Paused) => Ok(None),
+            Ok(Turn::Over) => Ok(Some(std::mem::take(&mut self.verdict))),
+            Err(error) => fault(&error).map(|fault| Some(PartitionVerdict::faulty(fault))),
+        }
+    }
+
+    fn turn(&mut self) -> Result<Turn, RecordError> {
+        let Self { look, memo, way, verdict } = self;
+        let mut records = match std::mem::replace(way, Way::Done) {
+            Way::Batch { record_set, scratch, allowance } => {
+                let batch = Batch::parse(record_set)?;
+                batch.verify_checksum()?;
+                batch.records(scratch, &look.judge.limits, allowance)?
+            }
+            Way::Records(records) => records,
+            Way::Done => return Ok(Turn::Over),
+        };
+        let end = records.spent().saturating_add(TURN_BYTES);
+        while records.spent() < end {
             let mut metadata = Metadata::default();
-            let names = &self.judge.names;
+            let names = &look.judge.names;
             let Some(record) = records.next(|key, value| metadata.visit(names, key, value))? else {
-                return Ok(verdict);
+                return Ok(Turn::Over);
             };
             let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
-            match self.record(&record, &metadata, memo, words) {
+            match look.record(&record, &metadata, memo, words) {
                 Outcome::Accepted => verdict.accept(),
                 Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
                 Outcome::Unknown(reference, error) => {
@@ -214,8 +253,31 @@ impl Walk<'_> {
                 }
             }
         }
+        *way = Way::Records(records);
+        Ok(Turn::Paused)
     }
+}
 
+impl Drop for Walk<'_> {
+    fn drop(&mut self) {
+        self.memo.forget_found();
+    }
+}
+
+/// How a turn ended.
+enum Turn {
+    Over,
+    Paused,
+}
+
+/// What stays the same from record to record.
+struct Look<'w> {
+    judge: &'w Judge,
+    policy: &'w TopicPolicy,
+    resolved: &'w Resolved,
+}
+
+impl Look<'_> {
     fn record<'m>(
         &self,
         record: &Record<'_>,
@@ -284,31 +346,36 @@ impl Memo {
         header: &[u8],
         find: impl FnOnce(&mut Option<SchemaRef>) -> Found,
     ) -> &Found {
-        let [latest, ..] = &self.entries;
-        if !latest.is_of(header) {
+        if !self.latest.is_of(header) {
             self.bring_forward(header);
         }
-        let [MemoEntry { reference, found, .. }, ..] = &mut self.entries;
+        let MemoEntry { reference, found, .. } = &mut self.latest;
         found.get_or_insert_with(|| find(reference))
     }
 
-    /// Makes the entry of `header` the latest: its own, or a free one, or the one that was not used for longest.
+    /// Makes the entry of `header` the latest: its own, or a new one, or the one that was not used for longest.
     #[inline(never)]
     fn bring_forward(&mut self, header: &[u8]) {
-        let own = self.entries.iter().position(|entry| entry.is_of(header));
-        let free = || self.entries.iter().position(|entry| entry.header.is_empty());
-        let moved = own.or_else(free).map_or(MEMO_ENTRIES, |at| at + 1);
-        if let Some(moved) = self.entries.get_mut(..moved) {
-            moved.rotate_right(1);
+        let own = self.others.iter().position(|entry| entry.is_of(header));
+        if own.is_some() || !self.latest.header.is_empty() {
+            if own.is_none() && self.others.len() + 1 < MEMO_ENTRIES {
+                self.others.push(MemoEntry::default());
+            }
+            let moved = own.map_or(self.others.len(), |at| at + 1);
+            if let Some(moved @ [_, ..]) = self.others.get_mut(..moved) {
+                moved.rotate_right(1);
+                if let [first, ..] = moved {
+                    std::mem::swap(first, &mut self.latest);
+                }
+            }
         }
-        let [latest, ..] = &mut self.entries;
-        if !latest.is_of(header) {
-            latest.begin(header);
+        if !self.latest.is_of(header) {
+            self.latest.begin(header);
         }
     }
 
     fn forget_found(&mut self) {
-        for entry in &mut self.entries {
+        for entry in self.others.iter_mut().chain([&mut self.latest]) {
             entry.found = None;
             if entry.header.capacity() > KEPT_MEMO_BYTES {
                 *entry = MemoEntry::default();

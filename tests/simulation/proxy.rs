@@ -15,17 +15,15 @@ use schemaward::{
     metrics::Metrics,
     proxy::{
         address_map::{AddressMap, LocalPort},
-        admission::Admission,
         budget::MemoryBudget,
         cluster_view::ClusterView,
-        entrance::Entrance,
+        end_log::EndLog,
         gateway::Gateway,
         listener::{Accept, House, Leads, Listener},
         probe,
         sequence_guard::SequenceGuard,
         settings::BrokerAddress,
         topic_ids::TopicIds,
-        turned_away::TurnedAwayLog,
         upstream::{Dial, Upstream},
     },
     rejection_log::RejectionLog,
@@ -195,13 +193,9 @@ impl Proxy {
         let started = Started { gateway: Arc::clone(&gateway), drain: Arc::new(drain) };
         self.started.lock().unwrap().push(started);
         let upstream = Arc::new(Upstream::new(&self.config.upstream, SimulatedDial, None));
-        let house = Arc::new(House {
-            admission: Admission::new(&self.config.listen),
-            entrance: Entrance::new(&self.config.listen, None, self.config.times.handshake_timeout),
-            turned_away: TurnedAwayLog::default(),
-            upstream: Arc::clone(&upstream),
-            gateway: Arc::clone(&gateway),
-        });
+        let listen = &self.config.listen;
+        let house = House::new(listen, None, Arc::clone(&upstream), Arc::clone(&gateway));
+        let house = Arc::new(house);
         let first = (BOOTSTRAP_PORT, Leads::Bootstrap);
         let ports = (FIRST_BROKER_PORT..).take(self.brokers);
         let others = ports.map(|port| (port, Leads::Port(LocalPort(port))));
@@ -241,6 +235,7 @@ impl Proxy {
             budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
             metrics: Metrics::new(config.metrics.max_topics),
             rejections: RejectionLog::new(),
+            ends: EndLog::default(),
             limits: config.wire_limits.clone(),
             times: config.times.clone(),
             draining,
