@@ -44,7 +44,7 @@ async fn assert_works(stage: &mut Stage) {
 }
 
 async fn assert_answers(client: &mut Client, broker: &mut BrokerEnd) {
-    client.send_bytes(&raw_request(36, 2, 77, b"still there?")).await;
+    client.send_bytes(&raw_request(12, 2, 77, b"still there?")).await;
     let request = broker.request().await;
     broker.answer(&request, b"yes").await;
     assert_eq!(client.raw().await, raw_response(77, b"yes"));
@@ -73,7 +73,7 @@ async fn half_a_frame_and_silence_hold_what_came_and_nothing_more() {
     let mut silent = Vec::new();
     for length in [1, 3, 4, 5, 6, 11, 12, 100, 1_000, 10_000] {
         let (mut client, broker) = stage.connect().await;
-        let request = raw_request(36, 2, 1, &vec![0; 16 * MIB - 8]);
+        let request = raw_request(12, 2, 1, &vec![0; 16 * MIB - 8]);
         client.send_bytes(&request[..length]).await;
         silent.push((client, broker));
     }
@@ -251,7 +251,7 @@ struct Misdeed {
 }
 
 fn misdeeds() -> Vec<Misdeed> {
-    let opaque = || raw_request(36, 2, 5, b"");
+    let opaque = || raw_request(12, 2, 5, b"");
     let metadata = || raw_request(3, 9, 5, b"");
     let fetch = || raw_request(1, 17, 5, b"");
     let produce = || {
@@ -386,7 +386,7 @@ async fn a_client_that_reads_nothing_holds_up_nobody_else_and_costs_little() {
         }
     });
     for id in 0..10 {
-        greedy.send_bytes(&raw_request(36, 2, id, b"")).await;
+        greedy.send_bytes(&raw_request(12, 2, id, b"")).await;
         greedy.send_bytes(&raw_request(3, 9, id, b"")).await;
     }
     for _ in 0..50 {
@@ -407,7 +407,7 @@ async fn a_client_that_reads_nothing_holds_up_nobody_else_and_costs_little() {
 async fn a_broker_that_reads_nothing_holds_up_nobody_else() {
     let mut stage = Stage::new("limits: {stall_timeout: 10m}\n").await;
     let (mut client, broker) = stage.connect().await;
-    let request = raw_request(36, 2, 1, &vec![3; MIB]);
+    let request = raw_request(12, 2, 1, &vec![3; MIB]);
     let sending = tokio::spawn(async move {
         for _ in 0..60 {
             if !client.try_send_bytes(&request).await {
@@ -527,7 +527,7 @@ async fn a_fault_of_ours_ends_the_connection_that_meets_it_and_no_other() {
         victim.call(3, &request).await;
         assert_eq!(metrics.connections(), 2);
         // In the middle of a request whose first half holds memory.
-        victim.send_bytes(&raw_request(36, 2, 1, &vec![0; MIB])[..MIB / 2]).await;
+        victim.send_bytes(&raw_request(12, 2, 1, &vec![0; MIB])[..MIB / 2]).await;
         victim.send_bytes(WORD).await;
         assert!(patiently("the end", victim.closed()).await);
         until("it is counted", || metrics.connections() == 1).await;

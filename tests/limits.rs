@@ -50,7 +50,7 @@ async fn a_produce_request_is_taken_up_to_its_limit() {
 async fn any_other_request_is_taken_up_to_its_own_limit() {
     let more = "limits: {max_request_bytes: 4KiB, max_other_request_bytes: 100KiB}\n";
     let mut stage = Stage::new(more).await;
-    for api_key in [3, 18, 36, 1_000] {
+    for api_key in [3, 18, 12, 1_000] {
         let (mut client, mut broker) = stage.connect().await;
         let request = raw_request(api_key, 1, 1, &vec![1; 100 * KIB - 8]);
         client.send_bytes(&request).await;
@@ -91,7 +91,7 @@ async fn too_many_requests_in_flight_wait_and_none_is_lost() {
     let mut stage = Stage::new("limits: {max_in_flight: 5}\n").await;
     let (mut client, mut broker) = stage.connect().await;
     for id in 1..=20 {
-        client.send_bytes(&raw_request(36, 2, id, b"")).await;
+        client.send_bytes(&raw_request(12, 2, id, b"")).await;
     }
     let mut held = std::collections::VecDeque::new();
     for _ in 0..5 {
@@ -100,7 +100,7 @@ async fn too_many_requests_in_flight_wait_and_none_is_lost() {
     let (mut other, mut its_broker) = stage.connect().await;
     for id in 1..=20 {
         // While another connection goes on, the sixth comes no sooner than the first is answered.
-        other.send_bytes(&raw_request(36, 2, id, b"")).await;
+        other.send_bytes(&raw_request(12, 2, id, b"")).await;
         let request = its_broker.request().await;
         its_broker.answer(&request, b"").await;
         other.raw().await;
@@ -323,7 +323,7 @@ async fn half_sent_requests_hold_no_more_than_the_budget_and_one_request_and_oth
     // Others go on, in every way: opaque, rewritten, produced.
     let (mut client, mut broker) = stage.connect().await;
     for id in 0..20 {
-        client.send_bytes(&raw_request(36, 2, id, &[1; 10 * KIB])).await;
+        client.send_bytes(&raw_request(12, 2, id, &[1; 10 * KIB])).await;
         let request = broker.request().await;
         broker.answer(&request, &[2; 200 * KIB]).await;
         assert_eq!(client.raw().await, raw_response(id, &[2; 200 * KIB]));
@@ -451,14 +451,14 @@ async fn a_connection_on_which_nothing_moves_is_closed_and_one_on_which_somethin
     let (mut lively, mut its_broker) = stage.connect().await;
     let (mut quiet, mut quiet_broker) = stage.connect().await;
     let (mut used, mut used_broker) = stage.connect().await;
-    used.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    used.send_bytes(&raw_request(12, 2, 1, b"")).await;
     let request = used_broker.request().await;
     used_broker.answer(&request, b"").await;
     used.raw().await;
     let mut answered = 0;
     let lives = async {
         loop {
-            lively.send_bytes(&raw_request(36, 2, answered, b"")).await;
+            lively.send_bytes(&raw_request(12, 2, answered, b"")).await;
             let request = its_broker.request().await;
             its_broker.answer(&request, b"").await;
             lively.raw().await;
@@ -475,7 +475,7 @@ async fn a_connection_on_which_nothing_moves_is_closed_and_one_on_which_somethin
     assert!(quiet_broker.rest().await.is_empty() && used_broker.rest().await.is_empty());
     drop((quiet, used, quiet_broker, used_broker));
     until("they are counted", || closed(&stage, "idle") == 2.0).await;
-    lively.send_bytes(&raw_request(36, 2, answered, b"")).await;
+    lively.send_bytes(&raw_request(12, 2, answered, b"")).await;
     its_broker.request().await;
 }
 
@@ -489,7 +489,7 @@ async fn a_request_that_dribbles_is_cut_off_and_a_connection_of_many_small_ones_
     // Even the size can take too long.
     silent.send_bytes(b"\0\0").await;
     let dribbles = async {
-        for byte in raw_request(36, 2, 1, &[7; 100 * KIB]) {
+        for byte in raw_request(12, 2, 1, &[7; 100 * KIB]) {
             if !slow.try_send_bytes(&[byte]).await {
                 break;
             }
@@ -498,7 +498,7 @@ async fn a_request_that_dribbles_is_cut_off_and_a_connection_of_many_small_ones_
     };
     let works = async {
         for id in 0.. {
-            let request = raw_request(36, 2, id, &[1; 100]);
+            let request = raw_request(12, 2, id, &[1; 100]);
             // Never the whole of it at once.
             good.send_bytes(&request[..50]).await;
             tokio::time::sleep(MOMENT).await;
@@ -524,7 +524,7 @@ async fn a_broker_that_owes_an_answer_and_does_nothing_is_given_up_and_a_slow_on
     let (mut waiting, mut slow_broker) = stage.connect().await;
     let (mut forgotten, mut dead_broker) = stage.connect().await;
     for (client, broker) in [(&mut waiting, &mut slow_broker), (&mut forgotten, &mut dead_broker)] {
-        client.send_bytes(&raw_request(36, 2, 1, b"")).await;
+        client.send_bytes(&raw_request(12, 2, 1, b"")).await;
         broker.request().await;
     }
     let answer = raw_response(1, &[5; 100 * KIB]);
@@ -547,7 +547,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_closed_as_idle() {
     let more = "limits: {idle_timeout: 1s, request_timeout: 0, response_timeout: 0}\n";
     let mut stage = Stage::new(more).await;
     let (mut deaf, mut its_broker) = stage.connect().await;
-    deaf.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    deaf.send_bytes(&raw_request(12, 2, 1, b"")).await;
     its_broker.request().await;
     let answer = raw_response(1, &vec![0; 30 * MIB]);
     use tokio::io::AsyncWriteExt;

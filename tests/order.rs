@@ -62,7 +62,7 @@ fn bare_batch() -> Vec<u8> {
 impl Kind {
     fn request(self, id: i32) -> Bytes {
         match self {
-            Self::Opaque => raw_request(36, 2, id, &vec![7; id as usize * 37 % 3_000]),
+            Self::Opaque => raw_request(12, 2, id, &vec![7; id as usize * 37 % 3_000]),
             Self::OldProduce => old_produce(id),
             Self::RefusedProduce => frame(id, 9, &Produce::to("users", 0, bare_batch()).request(9)),
             Self::TooNewApiVersions => raw_request(18, 5, id, b"\xff\xff"),
@@ -332,7 +332,7 @@ async fn a_client_that_is_gone_during_a_look_up_gets_its_good_batch_stored_and_o
     let mut bad = TestBatch::of([TestRecord::avro("1", b"\x06Ad".to_vec())]);
     bad = bad.sequenced(7, 0, 0);
     let good = TestBatch::of([TestRecord::avro("1", b"\x06Ada".to_vec())]).encode();
-    client.send_bytes(&raw_request(36, 2, 100, b"")).await;
+    client.send_bytes(&raw_request(12, 2, 100, b"")).await;
     let owed = broker.request().await;
     let request = Produce::to("users", 0, good.clone()).and("users", 1, bad.encode());
     client.send(9, &request.request(9)).await;
@@ -342,7 +342,7 @@ async fn a_client_that_is_gone_during_a_look_up_gets_its_good_batch_stored_and_o
     client.stream.shutdown().await.unwrap();
     // The proxy has read the end: it holds nothing more to read ahead.
     let (mut probe, mut probe_broker) = stage.connect().await;
-    probe.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    probe.send_bytes(&raw_request(12, 2, 1, b"")).await;
     let request = probe_broker.request().await;
     probe_broker.answer(&request, b"").await;
     assert_eq!(probe.raw().await, raw_response(1, b""));
@@ -371,7 +371,7 @@ async fn a_client_that_has_said_all_still_gets_its_answers() {
     let mut stage = Stage::new("").await;
     let (mut client, mut broker) = stage.connect().await;
     for id in 1..=3 {
-        client.send_bytes(&raw_request(36, 2, id, b"")).await;
+        client.send_bytes(&raw_request(12, 2, id, b"")).await;
     }
     client.stream.shutdown().await.unwrap();
     let mut requests = Vec::new();
@@ -393,7 +393,7 @@ async fn a_client_that_has_said_all_still_gets_its_answers() {
 async fn a_drain_finishes_what_is_under_way() {
     let mut stage = Stage::new("").await;
     let (mut client, mut broker) = stage.connect().await;
-    client.send_bytes(&raw_request(36, 2, 1, b"")).await;
+    client.send_bytes(&raw_request(12, 2, 1, b"")).await;
     let request = broker.request().await;
     let draining = tokio::spawn(stage.proxy.drain());
     let finishing = async {

@@ -8,8 +8,9 @@ use kafka_protocol::{
     messages::{
         ApiKey, ApiVersionsResponse, DescribeClusterResponse, FetchResponse,
         FindCoordinatorResponse, MetadataResponse, ProduceRequest, ProduceResponse,
-        ShareAcknowledgeResponse, ShareFetchResponse, fetch_response as fetch,
-        share_fetch_response as share,
+        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+        SaslHandshakeResponse, ShareAcknowledgeResponse, ShareFetchResponse,
+        fetch_response as fetch, share_fetch_response as share,
     },
     protocol::{Decodable, StrBytes},
 };
@@ -53,7 +54,7 @@ fn versions(api_key: i16) -> std::ops::RangeInclusive<i16> {
 
 /// Apis whose answers are read; the versions from which on they are.
 fn is_read(api_key: i16, version: i16) -> bool {
-    matches!(api_key, 0 | 3 | 10 | 17 | 18 | 60 | 78 | 79) || (api_key == 1 && version >= 16)
+    matches!(api_key, 0 | 3 | 10 | 17 | 18 | 36 | 60 | 78 | 79) || (api_key == 1 && version >= 16)
 }
 
 #[tokio::test]
@@ -92,7 +93,9 @@ fn empty_answer(api_key: i16, version: i16, id: i32) -> Bytes {
             response(id, version, &nowhere.with_error_code(15).with_port(-1))
         }
         10 => response(id, version, &FindCoordinatorResponse::default()),
+        17 => response(id, version, &SaslHandshakeResponse::default()),
         18 => response(id, version, &ApiVersionsResponse::default()),
+        36 => response(id, version, &SaslAuthenticateResponse::default()),
         60 => response(id, version, &DescribeClusterResponse::default()),
         78 => response(id, version, &ShareFetchResponse::default()),
         79 => response(id, version, &ShareAcknowledgeResponse::default()),
@@ -105,12 +108,14 @@ async fn what_is_read_passes_as_it_came_where_it_names_no_address() {
     let mut stage = Stage::new("").await;
     let (mut client, mut broker) = stage.connect().await;
     let offered = [(0, 3..=13), (1, 4..=18), (3, 0..=13), (10, 0..=6), (17, 1..=1), (18, 0..=4)];
-    let offered = offered.into_iter().chain([(60, 0..=2), (78, 1..=1), (79, 1..=1)]);
+    let offered = offered.into_iter().chain([(36, 0..=2), (60, 0..=2), (78, 1..=1), (79, 1..=1)]);
     for (api_key, versions) in offered {
         for version in versions {
             let id = i32::from(api_key) * 100 + i32::from(version);
             let request = match api_key {
                 0 => frame(id, version, &ProduceRequest::default().with_acks(1)),
+                17 => frame(id, version, &SaslHandshakeRequest::default()),
+                36 => frame(id, version, &SaslAuthenticateRequest::default()),
                 _ => raw_request(api_key, version, id, &noise(4, 30)),
             };
             let answer = empty_answer(api_key, version, id);
@@ -128,7 +133,7 @@ const MIB: usize = 1 << 20;
 async fn an_answer_of_200_mib_streams_through_and_is_never_held() {
     let mut stage = Stage::new("").await;
     let (mut client, mut broker) = stage.connect().await;
-    for (api_key, version) in [(36, 2), (1, 4), (1, 15)] {
+    for (api_key, version) in [(12, 2), (1, 4), (1, 15)] {
         client.send_bytes(&raw_request(api_key, version, 5, b"give")).await;
         let request = broker.request().await;
         let total = 200 * MIB;
@@ -255,10 +260,10 @@ async fn shared_records_stream_and_only_the_addresses_behind_them_change() {
 async fn a_request_arrives_whole_however_it_is_split() {
     let mut stage = Stage::new("").await;
     let (mut client, mut broker) = stage.connect().await;
-    let large = raw_request(36, 2, 1, &noise(7, 5 * MIB));
+    let large = raw_request(12, 2, 1, &noise(7, 5 * MIB));
     let mut sent = BytesMut::new();
     for len in [0, 1, 500, 1_023, 1_024, 1_025, 16_384, 70_000] {
-        sent.extend_from_slice(&raw_request(36, 2, 1, &noise(8, len)));
+        sent.extend_from_slice(&raw_request(12, 2, 1, &noise(8, len)));
     }
     sent.extend_from_slice(&large);
     let sending = async {

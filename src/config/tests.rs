@@ -221,11 +221,11 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.yaml:2: listen.advertised_host: must be a host name or address without a port, or a template such as broker-{node_id}.kafka.example.com, found \"b-{node}.x\"",
     ),
     (
-        "listen:\n  routing: server_name\n  advertised_host: kafka.example.com",
+        "listen:\n  routing: server_name\n  advertised_host: kafka.example.com\n  tls: {certificate: /c, key: /k}",
         "f.yaml:3: listen.advertised_host: kafka.example.com is the same for every broker: routing by server name needs {node_id} in it",
     ),
     (
-        "listen:\n  routing: server_name\n  advertised_host: b-{node_id}.x\n  broker_ports: 9100-9199",
+        "listen:\n  routing: server_name\n  advertised_host: b-{node_id}.x\n  broker_ports: 9100-9199\n  tls: {certificate: /c, key: /k}",
         "f.yaml:4: listen.broker_ports: has no meaning where brokers are told apart by server name",
     ),
     (
