@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "shared with the benchmarks and a test")]
 mod workloads;
 
-use std::{hint::black_box, sync::Arc, time::Instant};
+use std::{hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use kafka_protocol::records::Compression;
@@ -104,7 +104,7 @@ fn gate(rounds: usize) {
     let holding = gateway.budget.holder();
     let mut gate = ProduceGate::new(Arc::clone(&gateway), workloads::peer(), holding);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let arrived = Instant::now();
+    let arrived = tokio::time::Instant::now();
     runtime.block_on(async {
         for _ in 0..rounds {
             let (_, request) = Request::new(black_box(frame.clone())).unwrap();

@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "shared with other benchmarks and a test")]
 mod workloads;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -75,7 +75,7 @@ fn gate(bencher: Bencher<'_, '_>, records: usize) {
     measure(bencher, records, |frame| {
         let (_, request) = Request::new(frame.clone()).unwrap();
         let Request::Produce(produce) = request else { unreachable!("it is one") };
-        let judged = runtime.block_on(gate.judge(&produce, Instant::now())).unwrap();
+        let judged = runtime.block_on(gate.judge(&produce, tokio::time::Instant::now())).unwrap();
         assert_eq!(judged.forwarded, 1);
     });
 }

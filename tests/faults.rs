@@ -52,7 +52,9 @@ fn a_broker_that_crashes_and_comes_back_costs_no_record() {
 #[test]
 fn a_leader_that_moves_costs_no_record() {
     let Some(scene) = Scene::new("moved", "", "") else { return };
-    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka()) else { return };
+    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka(OfLibrdkafka::Good)) else {
+        return;
+    };
     for _ in 0..2 {
         for topic in [scene.topic("java"), scene.topic("librdkafka")] {
             java.flows();
@@ -111,7 +113,10 @@ fn a_registry_in_any_kind_of_trouble_costs_no_record_and_lets_none_through() {
 #[test]
 fn a_proxy_that_is_told_to_stop_in_mid_traffic_and_started_again_costs_no_record() {
     let Some(mut scene) = Scene::new("stopped", "", "") else { return };
-    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka()) else { return };
+    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka(OfLibrdkafka::GoodAndBad))
+    else {
+        return;
+    };
     for _ in 0..2 {
         java.flows();
         python.flows();
@@ -420,9 +425,13 @@ impl Scene {
         Some(java.traffic(&self.program().bootstrap(), settings, self.plan("java")))
     }
 
-    fn librdkafka(&self) -> Option<Traffic> {
+    fn librdkafka(&self, sends: OfLibrdkafka) -> Option<Traffic> {
         let python = Python::get()?;
-        Some(python.traffic(&self.program().bootstrap(), LIBRDKAFKA, self.plan("librdkafka")))
+        let mut plan = self.plan("librdkafka");
+        if sends == OfLibrdkafka::Good {
+            plan.one_bad_in = 0;
+        }
+        Some(python.traffic(&self.program().bootstrap(), LIBRDKAFKA, plan))
     }
 
     /// Both of them, with a new schema every few records: none of them goes on without the registry for long.

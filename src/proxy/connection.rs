@@ -2,7 +2,9 @@
 //!
 //! Both directions run in one task. A panic in it ends this connection and no other.
 
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+mod error;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -10,6 +12,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use self::error::{ConnectionError, log_end};
 use super::{
     budget::Eviction,
     gateway::Gateway,
@@ -20,8 +23,8 @@ use super::{
     reader::{Arrived, ReadError, RequestReader},
     responses::Responses,
     sasl::{
-        client_login::{Attempt, ClientLogin, LoginRefusal},
-        own_login::{LoginError, Session},
+        client_login::{Attempt, ClientLogin},
+        own_login::Session,
         relogin,
     },
     settings::ClientLogins,
@@ -29,10 +32,9 @@ use super::{
 };
 use crate::{
     limits::MIB,
-    metrics::{ConnectionEnd, Direction, UpstreamErrorKind},
-    tls,
+    metrics::Direction,
     wire::{
-        Frame, WireError, api,
+        Frame, api,
         prefix::RequestPrefix,
         request::{Answer, LoginFrame, OpaqueFrame, ProduceFrame, Request},
         rewrite,
@@ -56,67 +58,6 @@ const LINGER: Duration = Duration::from_secs(5);
 pub enum Ended {
     /// One of the sides closed, or the process drains.
     Closed,
-}
-
-/// Why a connection ended. Scope: this connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectionError {
-    /// The broker sent what cannot be understood.
-    #[error("broker: {0}")]
-    Broker(WireError),
-    /// The broker's socket failed.
-    #[error("broker's socket failed")]
-    BrokerIo(#[source] io::Error),
-    /// The broker closed while answers were owed.
-    #[error("broker closed while {owed} answers were owed")]
-    BrokerClosed {
-        /// Requests without an answer.
-        owed: usize,
-    },
-    /// The client sent what cannot be understood, or was not offered.
-    #[error("client: {0}")]
-    Client(#[from] WireError),
-    /// The client's socket failed.
-    #[error("client's socket failed")]
-    ClientIo(#[source] io::Error),
-    /// The client closed in the middle of a request.
-    #[error("client closed after {got} bytes of a request")]
-    ClientTruncated {
-        /// Bytes that had come.
-        got: usize,
-    },
-    /// The client's login is not passed on.
-    #[error("client: {0}")]
-    Login(LoginRefusal),
-    /// The client had to log in first, and took too long.
-    #[error("client: no login was complete within {0:?}")]
-    LoginTimeout(Duration),
-    /// schemaward's own login could not be repeated.
-    #[error("own login: {0}")]
-    OwnLogin(LoginError),
-    /// A client that has to log in first asked for something else.
-    #[error("client: {api} was asked for before the broker had accepted a login")]
-    Stranger {
-        /// What.
-        api: &'static str,
-    },
-    /// Something took longer than it may.
-    #[error(transparent)]
-    Lapsed(Lapse),
-    /// The connection held memory that others wait for, and made no progress.
-    #[error("no progress while others wait for memory")]
-    Stalled,
-}
-
-impl From<ReadError> for ConnectionError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Io(source) => Self::ClientIo(source),
-            ReadError::Truncated { got } => Self::ClientTruncated { got },
-            ReadError::Stranger { api } => Self::Stranger { api },
-            ReadError::Wire(error) => Self::Client(error),
-        }
-    }
 }
 
 /// What the broker's answer to a request is for.
@@ -208,7 +149,7 @@ where
 /// Ends once a client had its time to log in and has not done so.
 async fn no_login(gateway: &Gateway, peer: &Peer) -> ConnectionError {
     let time = gateway.times.handshake_timeout;
-    match timeout(time, peer.admitted()).await {
+    match Box::pin(timeout(time, peer.admitted())).await {
         Ok(()) => std::future::pending().await,
         Err(_) => ConnectionError::LoginTimeout(time),
     }
@@ -363,7 +304,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Some(session) = &mut self.session else { return Ok(()) };
         if session.is_due(Instant::now()) {
             self.reader.pause();
-            relogin::repeat(session, self.in_flight, &mut self.broker).await?;
+            // Apart from the task, whose size lasts as long as the connection: it is seldom.
+            Box::pin(relogin::repeat(session, self.in_flight, &mut self.broker)).await?;
         }
         Ok(())
     }
@@ -479,55 +421,5 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
 
     fn drains(&self) -> bool {
         *self.draining.borrow()
-    }
-}
-
-/// Counts and logs why a connection ended, and says it in a word.
-pub fn log_end(gateway: &Gateway, peer: SocketAddr, error: &ConnectionError) -> ConnectionEnd {
-    let (end, kind) = match error {
-        ConnectionError::Broker(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Protocol)),
-        ConnectionError::BrokerClosed { .. } => {
-            (ConnectionEnd::Broker, Some(UpstreamErrorKind::Closed))
-        }
-        // With TLS 1.3 a broker judges our certificate when the handshake is over for us.
-        ConnectionError::BrokerIo(error) if tls::is_tls_error(error) => {
-            (ConnectionEnd::Broker, Some(UpstreamErrorKind::Tls))
-        }
-        ConnectionError::BrokerIo(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Io)),
-        ConnectionError::OwnLogin(_) => (ConnectionEnd::Broker, Some(UpstreamErrorKind::Login)),
-        ConnectionError::Client(_) => (ConnectionEnd::Client, None),
-        ConnectionError::Login(_)
-        | ConnectionError::LoginTimeout(_)
-        | ConnectionError::Stranger { .. } => (ConnectionEnd::NotLetIn, None),
-        ConnectionError::ClientIo(_) | ConnectionError::ClientTruncated { .. } => {
-            (ConnectionEnd::Vanished, None)
-        }
-        ConnectionError::Lapsed(Lapse::Idle) => (ConnectionEnd::Idle, None),
-        ConnectionError::Lapsed(Lapse::Request) => (ConnectionEnd::RequestTimeout, None),
-        ConnectionError::Lapsed(Lapse::Response) => (ConnectionEnd::ResponseTimeout, None),
-        ConnectionError::Stalled => (ConnectionEnd::Stalled, None),
-    };
-    if let Some(kind) = kind {
-        gateway.metrics.upstream_error(kind);
-    }
-    gateway.ends.ended(end, peer, error, &cause(error));
-    end
-}
-
-/// What is behind `error`, in words that lead to what has to be changed.
-fn cause(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::BrokerIo(error) | ConnectionError::ClientIo(error) => tls::explain(error),
-        ConnectionError::Client(WireError::FrameTooLarge { size, .. })
-            if tls::looks_like_tls(*size) =>
-        {
-            "it speaks TLS, but there is no listen.tls".to_owned()
-        }
-        ConnectionError::Broker(WireError::FrameTooLarge { size, .. })
-            if tls::looks_like_tls(*size) =>
-        {
-            "it speaks TLS, but there is no upstream.tls".to_owned()
-        }
-        _ => String::new(),
     }
 }

@@ -232,7 +232,8 @@ where
     };
     let entered = tokio::select! {
         () = gateway.drained() => return ConnectionEnd::Closed,
-        entered = entrance.enter(client, address, &mut admitted) => entered,
+        // Apart from the task, whose size lasts as long as the connection: handshakes are large and short.
+        entered = Box::pin(entrance.enter(client, address, &mut admitted)) => entered,
     };
     let Entered { io, address, server_name, subject } = match entered {
         Ok(entered) => entered,
@@ -241,8 +242,8 @@ where
     let node = leads.node(&gateway.cluster.addresses, server_name.as_deref());
     let at = node.and_then(|node| gateway.cluster.addresses.broker(node));
     let connected = match &at {
-        Some(address) => upstream.connect(address).await,
-        None => upstream.connect_bootstrap().await,
+        Some(address) => Box::pin(upstream.connect(address)).await,
+        None => Box::pin(upstream.connect_bootstrap()).await,
     };
     let Connected { io: broker, address: led_to, session } = match connected {
         Ok(broker) => broker,
@@ -291,7 +292,7 @@ async fn send_away(
     led_to: BrokerAddress,
 ) -> Infallible {
     if let Some(node) = guessed
-        && gateway.cluster.addresses.until_known(node).await != led_to
+        && Box::pin(gateway.cluster.addresses.until_known(node)).await != led_to
     {
         peer.send_away();
     }
