@@ -117,6 +117,14 @@ pub enum RecordError {
         /// The limit.
         limit: u64,
     },
+    /// A large raw snappy block that refers back farther than what is kept of it.
+    #[error("snappy copy from {offset} bytes before, at most {limit} are kept of a large block")]
+    SnappyOffset {
+        /// How far back.
+        offset: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The compressed stream is not exactly one valid stream.
     #[error("{codec} stream at byte {at}: {what}")]
     Stream {
@@ -170,9 +178,10 @@ impl RecordError {
             Self::BatchLength { .. } | Self::Checksum { .. } | Self::UnknownMagic { .. } => {
                 RecordErrorClass::Corrupt
             }
-            Self::BatchTooLarge { .. } | Self::RecordTooLarge { .. } | Self::ZstdWindow { .. } => {
-                RecordErrorClass::TooLarge
-            }
+            Self::BatchTooLarge { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::SnappyOffset { .. }
+            | Self::ZstdWindow { .. } => RecordErrorClass::TooLarge,
             Self::Field { .. }
             | Self::LeftInBatch { .. }
             | Self::LeftInRecord { .. }

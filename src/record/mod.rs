@@ -14,6 +14,7 @@ mod lz4;
 pub mod reader;
 pub mod scratch;
 mod snappy;
+mod snappy_stream;
 mod walk;
 mod window;
 mod zstd;

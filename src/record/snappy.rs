@@ -4,23 +4,30 @@
 //! 82 53 4e 41 50 50 59 00 | version i32 | lowest compatible version i32 | (length i32 | raw block)*
 //! ```
 //!
-//! A raw block cannot be streamed: its output is held whole. Its announced size is compared with the limits, and with what
-//! its bytes can produce at all, before memory is asked for.
+//! A block of an ordinary size is decoded by `snap`, into one piece. Of a larger one only the end is kept, for whatever is
+//! decompressed at once is what one request can take beyond the memory budget. The announced size is compared with the
+//! limits, and with what the bytes can produce at all, before memory is asked for.
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 use crate::cursor::Cursor;
+use crate::limits::MIB;
 use crate::record::inflate::Progress;
+use crate::record::snappy_stream::SnappyStream;
 use crate::record::window::Window;
 use crate::record::{Compression, RecordError};
 
 const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 /// A copy of 64 bytes takes three: no block can grow to more than this many times its size.
 const MAX_RATIO: usize = 22;
+/// Largest block that is held whole, and how much is kept of a larger one. The same as the window of zstd.
+const HISTORY: usize = 8 * MIB;
 
 pub(super) struct SnappyBlocks<'s> {
     input: Cursor<'s>,
     framing: Framing,
+    /// The one that is decoded piece by piece.
+    large: Option<SnappyStream<'s>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,32 +40,55 @@ impl<'s> SnappyBlocks<'s> {
     pub(super) fn new(input: &'s [u8]) -> Result<Self, RecordError> {
         let mut input = Cursor::new(input);
         if !input.rest().starts_with(&XERIAL_MAGIC) {
-            return Ok(Self { input, framing: Framing::Raw });
+            return Ok(Self { input, framing: Framing::Raw, large: None });
         }
         // Writers differ in the byte order of the versions; readers only ask that they are positive.
         let versions =
             input.skip(XERIAL_MAGIC.len()).and_then(|()| Ok((input.i32()?, input.i32()?)));
         match versions {
-            Ok((1.., 1..)) => Ok(Self { input, framing: Framing::Xerial }),
+            Ok((1.., 1..)) => Ok(Self { input, framing: Framing::Xerial, large: None }),
             Ok(_) => Err(invalid(XERIAL_MAGIC.len(), "unknown version of the framing")),
             Err(_) => Err(invalid(input.position(), "ends early")),
         }
     }
 
-    /// Decompresses the next block.
+    /// Decompresses the next block, or more of a large one.
     pub(super) fn step(&mut self, window: &mut Window<'_>) -> Result<Progress, RecordError> {
-        let (at, block) = self.next_block()?;
+        if self.large.is_none() {
+            let (at, block) = self.next_block()?;
+            self.begin(at, block, window)?;
+        }
+        if let Some(large) = &mut self.large {
+            if !large.step(window)? {
+                return Ok(Progress::More);
+            }
+            self.large = None;
+        }
+        Ok(if self.input.is_empty() { Progress::Ended } else { Progress::More })
+    }
+
+    /// Decompresses a block, or notes that it is a large one.
+    fn begin(
+        &mut self,
+        at: usize,
+        block: &'s [u8],
+        window: &mut Window<'_>,
+    ) -> Result<(), RecordError> {
         let announced = snap::raw::decompress_len(block)
             .map_err(|_| invalid(at, "invalid length of a block"))?;
         if block.is_empty() || announced > block.len().saturating_mul(MAX_RATIO) {
             return Err(invalid(at, "a block announces more than it can hold"));
         }
+        window.expect(announced)?;
+        if announced > HISTORY {
+            self.large = Some(SnappyStream::new(block, at, announced, HISTORY)?);
+            return Ok(());
+        }
         let (_, room) = window.room(announced, 0)?;
         let written = snap::raw::Decoder::new()
             .decompress(block, room)
             .map_err(|_| invalid(at, "invalid block"))?;
-        window.filled(written)?;
-        Ok(if self.input.is_empty() { Progress::Ended } else { Progress::More })
+        window.filled(written)
     }
 
     fn next_block(&mut self) -> Result<(usize, &'s [u8]), RecordError> {
@@ -77,7 +107,7 @@ impl<'s> SnappyBlocks<'s> {
 }
 
 #[cold]
-const fn invalid(at: usize, what: &'static str) -> RecordError {
+pub(super) const fn invalid(at: usize, what: &'static str) -> RecordError {
     RecordError::Stream { codec: Compression::Snappy, at, what }
 }
 

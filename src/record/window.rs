@@ -1,7 +1,7 @@
 //! The sliding buffer between a decoder and the walk: a record must lie in one piece, the rest need not be there.
 //!
 //! ```text
-//!        what lz4 may refer back to        one record        where the decoder writes
+//!        what copies may refer to          one record        where the decoder writes
 //! | . . . . . . . |===== history =====|##### unread #####|- - - - - room - - - - -|
 //!                                     start              end
 //! ```
@@ -61,6 +61,17 @@ impl<'s> Window<'s> {
         let from = self.start;
         self.start = self.start.saturating_add(count).min(self.end);
         self.buffer.get(from..self.start).unwrap_or_default()
+    }
+
+    /// Says that `bytes` more will be decompressed, before any memory is asked for.
+    ///
+    /// # Errors
+    /// [`RecordError::BatchTooLarge`] if so many would pass the limit.
+    pub(super) const fn expect(&self, bytes: usize) -> Result<(), RecordError> {
+        if bytes > self.limit.saturating_sub(self.produced) {
+            return Err(self.too_large());
+        }
+        Ok(())
     }
 
     /// At least `at_least` bytes to decompress into, and before them what was decompressed last, at least `history` bytes
