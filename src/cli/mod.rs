@@ -1,5 +1,6 @@
 //! The commands, one thin file each, and the exit codes.
 
+mod allocator;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;

@@ -5,7 +5,7 @@ use std::{io, num::NonZero, path::PathBuf, thread};
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Exit, complain};
+use super::{Exit, allocator, complain};
 use crate::{
     app::{self, AppError},
     config::{Config, process_environment},
@@ -22,6 +22,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self) -> Exit {
+        allocator::give_large_buffers_back();
         let config = match Config::load(&self.config, process_environment()) {
             Ok(config) => config,
             Err(errors) => {
