@@ -240,9 +240,20 @@ pub fn gateway(
     let source = Arc::new(HttpSource::new(&config.registry, config.schema_limits)?);
     let observer = Arc::new(CacheMetrics(Arc::clone(&metrics)));
     let schemas = SchemaCache::new(source, config.cache.clone(), observer);
+    Ok(gateway_over(schemas, config, metrics, draining))
+}
+
+/// The same over schemas from anywhere.
+#[must_use]
+pub fn gateway_over(
+    schemas: Arc<SchemaCache>,
+    config: &Config,
+    metrics: Arc<Metrics>,
+    draining: watch::Receiver<bool>,
+) -> Gateway {
     let references = References::new(&config.registry);
     let guard = &config.sequence_guard;
-    Ok(Gateway {
+    Gateway {
         judge: Judge::new(config.metadata.clone(), references, schemas, config.record_limits),
         policy: Policy::new(&config.rules, &config.default_rule),
         cluster: ClusterView {
@@ -258,7 +269,7 @@ pub fn gateway(
         limits: config.wire_limits.clone(),
         times: config.times.clone(),
         draining,
-    })
+    }
 }
 
 /// Has levels and notes read off the running parts when somebody asks.

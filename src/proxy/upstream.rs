@@ -196,6 +196,7 @@ where
         Err(error) => Err(failed(format!("TLS handshake failed: {}", tls::explain(&error)))),
     }
 }
+
 /// Logs in over a connection on which nothing else was sent.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     login: &Arc<OwnLogin>,

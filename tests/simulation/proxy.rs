@@ -9,29 +9,23 @@ use std::{
 };
 
 use schemaward::{
+    app,
     config::Config,
     health::Readiness,
     limits::SchemaLimits,
     metrics::Metrics,
     proxy::{
-        address_map::{AddressMap, LocalPort},
-        budget::MemoryBudget,
-        cluster_view::ClusterView,
-        end_log::EndLog,
+        address_map::LocalPort,
         gateway::Gateway,
         listener::{Accept, House, Leads, Listener},
         probe,
-        sequence_guard::SequenceGuard,
         settings::BrokerAddress,
-        topic_ids::TopicIds,
         upstream::{Dial, Upstream},
     },
-    rejection_log::RejectionLog,
     schema::{
-        Documents, Fetched, Lifetime, Lookup, References, Schema, SchemaCache, SchemaFormat,
-        SchemaRef, SchemaSource, SourceError,
+        Documents, Fetched, Lifetime, Lookup, Schema, SchemaCache, SchemaFormat, SchemaRef,
+        SchemaSource, SourceError,
     },
-    validate::{judge::Judge, policy::Policy},
 };
 use tokio::{
     sync::watch,
@@ -221,25 +215,8 @@ impl Proxy {
         let source = Arc::clone(&self.registry) as Arc<dyn SchemaSource>;
         let clock = Arc::new(|| Instant::now().into_std());
         let schemas = SchemaCache::with_clock(source, config.cache.clone(), Arc::new(()), clock);
-        let references = References::new(&config.registry);
-        let guard = &config.sequence_guard;
-        Gateway {
-            judge: Judge::new(config.metadata.clone(), references, schemas, config.record_limits),
-            policy: Policy::new(&config.rules, &config.default_rule),
-            cluster: ClusterView {
-                addresses: Arc::new(AddressMap::new(&config.listen)),
-                topics: Arc::new(TopicIds::default()),
-                logins: config.client_logins(),
-            },
-            guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
-            budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
-            metrics: Metrics::new(config.metrics.max_topics),
-            rejections: RejectionLog::new(),
-            ends: EndLog::default(),
-            limits: config.wire_limits.clone(),
-            times: config.times.clone(),
-            draining,
-        }
+        let metrics = Metrics::new(config.metrics.max_topics);
+        app::gateway_over(schemas, config, metrics, draining)
     }
 }
 
