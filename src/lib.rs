@@ -19,6 +19,7 @@ pub mod avro;
 pub mod cli;
 pub mod config;
 pub mod cursor;
+pub mod datum;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod health;

@@ -19,9 +19,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("metrics", &["reason"]),
     ("tls", &["limits", "text", "metrics"]),
     ("record", &["limits", "cursor"]),
-    ("avro", &["limits", "cursor", "text"]),
-    ("schema", &["limits", "avro", "text", "metrics"]),
-    ("validate", &["limits", "text", "reason", "wire", "record", "schema", "avro"]),
+    ("datum", &["limits"]),
+    ("avro", &["limits", "cursor", "text", "datum"]),
+    ("json_schema", &["limits", "text", "datum"]),
+    ("protobuf", &["limits", "text", "datum"]),
+    ("schema", &["limits", "avro", "json_schema", "protobuf", "text", "datum", "metrics", "tls"]),
+    ("validate", VALIDATE),
     ("rejection_log", &["log_rate", "reason", "text", "validate"]),
     ("proxy", PROXY),
     ("admin", &["health", "metrics", "text"]),
@@ -30,7 +33,21 @@ const TABLE: &[(&str, &[&str])] = &[
     ("status", &["schema", "metrics", "proxy", "admin", "config"]),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
-    ("cli", &["app", "config", "logging", "demo"]),
+    ("schema_server", SCHEMA_SERVER),
+    ("cli", CLI),
+];
+
+const VALIDATE: &[&str] = &[
+    "limits",
+    "text",
+    "datum",
+    "reason",
+    "wire",
+    "record",
+    "schema",
+    "avro",
+    "json_schema",
+    "protobuf",
 ];
 
 const PROXY: &[&str] = &[
@@ -52,6 +69,23 @@ const CONFIG: &[&str] = &[
     "limits", "text", "tls", "wire", "schema", "validate", "proxy", "admin", "logging", "metrics",
 ];
 
+const SCHEMA_SERVER: &[&str] =
+    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "tls"];
+
+const CLI: &[&str] = &[
+    "app",
+    "config",
+    "logging",
+    "demo",
+    "limits",
+    "text",
+    "datum",
+    "reason",
+    "schema",
+    "validate",
+    "schema_server",
+];
+
 const EVERYTHING_BELOW: &[&str] = &[
     "limits",
     "health",
@@ -62,7 +96,10 @@ const EVERYTHING_BELOW: &[&str] = &[
     "metrics",
     "tls",
     "record",
+    "datum",
     "avro",
+    "json_schema",
+    "protobuf",
     "schema",
     "validate",
     "rejection_log",

@@ -1,7 +1,7 @@
 //! One Avro datum: the fast walk and the slow one agree, and apache-avro reads what is accepted.
 
 use apache_avro::reader::datum::GenericDatumReader;
-use schemaward::avro::{DatumError, DatumFault};
+use schemaward::datum::{DatumError, DatumFault};
 use schemaward::limits::KIB;
 
 use super::schemas::{ALL, FREE_ITEMS, Schema};

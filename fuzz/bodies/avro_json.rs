@@ -1,6 +1,6 @@
 //! One value in Avro's JSON encoding: what is accepted is one JSON value to everyone.
 
-use schemaward::avro::DatumFault;
+use schemaward::datum::DatumFault;
 use schemaward::limits::KIB;
 
 use super::schemas::ALL;

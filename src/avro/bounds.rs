@@ -2,7 +2,7 @@
 //!
 //! A flat scan: nothing here recurses, and nothing is kept.
 
-use super::error::SchemaFault;
+use crate::datum::SchemaFault;
 use crate::limits::SchemaLimits;
 
 /// Refuses documents that are too many, too large together, or nested too deeply.

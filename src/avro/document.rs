@@ -19,8 +19,8 @@
 //! recursion.
 
 use super::bounds;
-use super::error::SchemaFault;
 use super::names::{full_name, is_name, namespace_of, spelt};
+use crate::datum::SchemaFault;
 use crate::limits::SchemaLimits;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;

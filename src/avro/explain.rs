@@ -2,8 +2,9 @@
 //!
 //! It obeys the same rules on the graph, value by value. It never accepts anything: that is the fast walk's to say.
 
-use super::fault::{Fault, Segment, bytes, cut, number};
+use super::fault::{Fault, Segment};
 use super::graph::{Graph, NodeId, Type};
+use crate::datum::{bytes, cut, number};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS};
 use std::ops::Range;
 

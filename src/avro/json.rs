@@ -7,10 +7,11 @@
 //! * `float` and `double` may be NaN or infinite: Python writes `NaN`, `Infinity` and `-Infinity` without quotes, Java
 //!   with them. Both are taken, in these two types only. Numbers beyond the type's range are rounded by readers and taken.
 
-use super::fault::{Fault, Segment, bytes as in_bytes, cut};
+use super::fault::{Fault, Segment};
 use super::graph::{Graph, NodeId, Type};
 use super::json_text::{Quoted, Text, Unescaped};
 use super::names::NameTable;
+use crate::datum::{bytes as in_bytes, cut};
 use crate::limits::MAX_DATUM_DEPTH;
 
 /// Reads exactly one JSON value of the type `root`.

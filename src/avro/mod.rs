@@ -7,12 +7,11 @@
 //! | schema → graph → program of flat steps | `graph.rs`, `program.rs` |
 //! | binary datum → yes or no, then why | `walk.rs` over `encoding.rs`, then `explain.rs` |
 //! | JSON datum → yes or why | `json.rs` over `json_text.rs` |
-//! | broken promise → path and message | `fault.rs`, `error.rs` |
+//! | broken promise → path and message | `fault.rs`, `datum.rs` |
 
 mod bounds;
 mod document;
 mod encoding;
-pub mod error;
 mod explain;
 mod fault;
 mod graph;
@@ -37,9 +36,11 @@ mod sample;
 #[cfg(test)]
 mod schemas;
 
-pub use error::{DatumError, DatumFault, SchemaFault};
-
-use crate::{limits::SchemaLimits, text::shown};
+use crate::{
+    datum::{DatumError, DatumFault, SchemaFault},
+    limits::SchemaLimits,
+    text::shown,
+};
 use apache_avro::Schema;
 use fault::Fault;
 use graph::{Graph, NodeId};

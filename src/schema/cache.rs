@@ -330,7 +330,7 @@ mod tests {
 
     use super::*;
     use crate::schema::{
-        DocumentUrl, EntryState, Lifetime, Lookup, SchemaId,
+        DocumentUrl, EntryState, Lifetime, Lookup, RegistryKey, SchemaId,
         testing::{any_schema, settings as registry_settings},
     };
 
@@ -568,7 +568,10 @@ mod tests {
     #[tokio::test]
     async fn ids_are_kept_for_good() {
         let bench = bench(Ok(Lifetime::Forever));
-        let reference = SchemaRef::Id { registry: "http://host".into(), id: SchemaId(4) };
+        let reference = SchemaRef::Registered {
+            registry: "http://host".into(),
+            key: RegistryKey::Id(SchemaId(4)),
+        };
         bench.cache.resolve(&reference).await.unwrap();
         bench.answers(Err(not_found()));
         bench.advance(1_000_000_000);

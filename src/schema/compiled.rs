@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    avro::{AvroSchema, SchemaFault},
-    limits::SchemaLimits,
-};
+use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits};
 
 /// What a schema reference leads to.
 #[derive(Debug)]
@@ -29,10 +26,15 @@ impl Schema {
     /// # Errors
     /// [`SchemaFault`] when a document is past a bound or is no schema.
     pub fn compile(documents: &Documents, limits: &SchemaLimits) -> Result<Self, SchemaFault> {
-        let references: Vec<&str> = documents.references.iter().map(String::as_str).collect();
-        match documents.format {
+        let Documents { format, text, references } = documents;
+        match format {
             SchemaFormat::Avro => {
-                AvroSchema::parse(&documents.text, &references, limits).map(Self::Avro)
+                let references: Vec<&str> = references.iter().map(|it| &*it.text).collect();
+                AvroSchema::parse(text, &references, limits).map(Self::Avro)
+            }
+            SchemaFormat::Json | SchemaFormat::Protobuf => {
+                let detail = format!("schemas in {} are not supported", format.label());
+                Err(SchemaFault::new(detail))
             }
         }
     }
@@ -44,6 +46,10 @@ impl Schema {
 pub enum SchemaFormat {
     /// Apache Avro.
     Avro,
+    /// JSON Schema.
+    Json,
+    /// Protocol Buffers.
+    Protobuf,
 }
 
 impl SchemaFormat {
@@ -52,6 +58,19 @@ impl SchemaFormat {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Avro => "avro",
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    /// The format that registries call `kind`.
+    #[must_use]
+    pub fn from_registry(kind: &str) -> Option<Self> {
+        match kind {
+            "AVRO" => Some(Self::Avro),
+            "JSON" => Some(Self::Json),
+            "PROTOBUF" => Some(Self::Protobuf),
+            _ => None,
         }
     }
 }
@@ -64,7 +83,17 @@ pub struct Documents {
     /// The document itself.
     pub text: String,
     /// The documents that it refers to, each after those that it needs itself.
-    pub references: Vec<String>,
+    pub references: Vec<Referenced>,
+}
+
+/// A document that another one refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referenced {
+    /// What it is called there: the path of an `import` of Protocol Buffers, the URI of a `$ref` of JSON Schema. Avro refers
+    /// to the full names inside of the document and needs none.
+    pub name: String,
+    /// The document.
+    pub text: String,
 }
 
 /// Turns documents into a schema: [`Schema::compile`] outside of tests.

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 
 use super::{
-    Documents, SchemaFormat, SchemaId, SourceError,
+    Documents, Referenced, RegistryKey, SchemaFormat, SourceError,
     fetch::{Answer, Fetcher, failed, invalid},
 };
 use crate::{limits::SchemaLimits, text::shown};
@@ -25,9 +25,13 @@ impl<'a> Registry<'a> {
         Self { fetcher, limits, base }
     }
 
-    /// The schema `id` with everything that it refers to.
-    pub(super) async fn schema(&self, id: SchemaId) -> Result<Documents, SourceError> {
-        let url = self.url(&["schemas", "ids", &id.0.to_string()])?;
+    /// The schema `key` with everything that it refers to.
+    pub(super) async fn schema(&self, key: &RegistryKey) -> Result<Documents, SourceError> {
+        let url = match key {
+            RegistryKey::Id(id) => self.url(&["schemas", "ids", &id.0.to_string()])?,
+            RegistryKey::Guid(guid) => self.url(&["schemas", "guids", &guid.to_string()])?,
+            _ => return Err(SourceError::invalid("a Confluent registry knows ids and GUIDs only")),
+        };
         let registered = self.ask(&url).await?;
         registered.documents(&url, self.limits, Some(self)).await
     }
@@ -68,7 +72,7 @@ impl<'a> Registry<'a> {
 pub(super) struct Registered {
     schema: String,
     schema_type: Option<String>,
-    references: Option<Vec<Reference>>,
+    references: Option<Vec<NamedReference>>,
     /// What a registry's answer does not have, and an Avro schema of a record does.
     #[serde(rename = "type")]
     kind: Option<IgnoredAny>,
@@ -79,6 +83,15 @@ pub(super) struct Registered {
 struct Reference {
     subject: String,
     version: i64,
+}
+
+/// The same with the name by which the schema calls it.
+#[derive(Debug, Deserialize)]
+struct NamedReference {
+    #[serde(default)]
+    name: String,
+    #[serde(flatten)]
+    version: Reference,
 }
 
 impl Registered {
@@ -100,7 +113,8 @@ impl Registered {
         limits: &SchemaLimits,
         registry: Option<&Registry<'_>>,
     ) -> Result<Documents, SourceError> {
-        let mut gathering = Gathering::new(limits);
+        let format = self.format(url)?;
+        let mut gathering = Gathering::new(limits, format);
         gathering.check(url, &self)?;
         let references = match (self.references, registry) {
             (Some(references), Some(registry)) if !references.is_empty() => {
@@ -111,7 +125,14 @@ impl Registered {
             }
             _ => Vec::new(),
         };
-        Ok(Documents { format: SchemaFormat::Avro, text: self.schema, references })
+        Ok(Documents { format, text: self.schema, references })
+    }
+
+    fn format(&self, url: &Url) -> Result<SchemaFormat, SourceError> {
+        let Some(kind) = self.schema_type.as_deref() else { return Ok(SchemaFormat::Avro) };
+        SchemaFormat::from_registry(kind).ok_or_else(|| {
+            invalid(url, &format!("schema type {} is not supported", shown(kind.as_bytes())))
+        })
     }
 }
 
@@ -120,8 +141,9 @@ impl Registered {
 struct Gathering<'a> {
     limits: &'a SchemaLimits,
     bytes: usize,
+    format: SchemaFormat,
     states: HashMap<Reference, State>,
-    texts: Vec<String>,
+    gathered: Vec<Referenced>,
 }
 
 /// How far the walk is with a document.
@@ -135,21 +157,20 @@ enum State {
 
 /// A document whose references are being gathered.
 struct Opened {
-    itself: Reference,
+    itself: NamedReference,
     text: String,
-    pending: std::vec::IntoIter<Reference>,
+    pending: std::vec::IntoIter<NamedReference>,
 }
 
 impl<'a> Gathering<'a> {
-    fn new(limits: &'a SchemaLimits) -> Self {
-        Self { limits, bytes: 0, states: HashMap::new(), texts: Vec::new() }
+    fn new(limits: &'a SchemaLimits, format: SchemaFormat) -> Self {
+        Self { limits, bytes: 0, format, states: HashMap::new(), gathered: Vec::new() }
     }
 
     /// Refuses what cannot be compiled before more is asked for because of it.
     fn check(&mut self, url: &Url, registered: &Registered) -> Result<(), SourceError> {
-        if let Some(other) = registered.schema_type.as_deref().filter(|kind| *kind != "AVRO") {
-            let what = format!("schema type {} is not supported", shown(other.as_bytes()));
-            return Err(invalid(url, &what));
+        if registered.format(url)? != self.format {
+            return Err(invalid(url, "it refers to a schema of another type"));
         }
         let most = self.limits.max_schema_bytes;
         if registered.schema.len() > most {
@@ -167,22 +188,23 @@ impl<'a> Gathering<'a> {
     async fn gather(
         mut self,
         root: &Url,
-        references: Vec<Reference>,
+        references: Vec<NamedReference>,
         registry: &Registry<'_>,
-    ) -> Result<Vec<String>, SourceError> {
+    ) -> Result<Vec<Referenced>, SourceError> {
         let mut pending = references.into_iter();
         let mut opened: Vec<Opened> = Vec::new();
         loop {
             let list = opened.last_mut().map_or(&mut pending, |opened| &mut opened.pending);
             if let Some(reference) = list.next() {
-                if self.is_new(root, &reference)? {
+                if self.is_new(root, &reference.version)? {
                     opened.push(self.open(reference, registry).await?);
                 }
             } else if let Some(done) = opened.pop() {
-                self.states.insert(done.itself, State::Done);
-                self.texts.push(done.text);
+                let NamedReference { name, version } = done.itself;
+                self.states.insert(version, State::Done);
+                self.gathered.push(Referenced { name, text: done.text });
             } else {
-                return Ok(self.texts);
+                return Ok(self.gathered);
             }
         }
     }
@@ -202,12 +224,12 @@ impl<'a> Gathering<'a> {
 
     async fn open(
         &mut self,
-        reference: Reference,
+        reference: NamedReference,
         registry: &Registry<'_>,
     ) -> Result<Opened, SourceError> {
-        let (url, registered) = registry.version(&reference).await?;
+        let (url, registered) = registry.version(&reference.version).await?;
         self.check(&url, &registered)?;
-        self.states.insert(reference.clone(), State::Open);
+        self.states.insert(reference.version.clone(), State::Open);
         let pending = registered.references.unwrap_or_default().into_iter();
         Ok(Opened { itself: reference, text: registered.schema, pending })
     }
@@ -273,7 +295,8 @@ mod tests {
             let (result, compiled, targets) = look_up(header, answers).await;
             assert!(result.is_ok(), "{result:?}");
             assert_eq!(compiled[0].text, "root");
-            assert_eq!(compiled[0].references, ["c", "a", "b"]);
+            let texts = compiled[0].references.iter().map(|it| (&*it.name, &*it.text));
+            assert_eq!(texts.collect::<Vec<_>>(), [("c", "c"), ("a", "a"), ("b", "b")]);
             assert_eq!(targets.len(), 4, "{targets:?}");
         }
     }

@@ -99,15 +99,15 @@ impl HttpSource {
         reference: &SchemaRef,
         previous: Option<&Fetched>,
     ) -> Result<Arc<Fetched>, SourceError> {
-        let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Id { registry: base, .. }) =
+        let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Registered { registry: base, .. }) =
             reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
         let slot = self.slots.take(&url).await?;
-        let SchemaRef::Id { id, .. } = reference else {
+        let SchemaRef::Registered { key, .. } = reference else {
             return self.document(reference, &url, previous, slot).await;
         };
         let registry = Registry::new(&self.fetcher, &self.limits, base);
-        let documents = registry.schema(*id).await?;
+        let documents = registry.schema(key).await?;
         let schema = self.compile(reference, documents, slot).await?;
         Ok(Arc::new(Fetched::immutable(schema)))
     }
@@ -188,7 +188,7 @@ const MAX_LOOKUP_TIMEOUTS: u32 = 10;
 mod tests {
     use super::*;
     use crate::schema::{
-        RequestOutcome,
+        RegistryKey, RequestOutcome, SchemaId,
         testing::{Reply, Server, reference, settings, source, target},
     };
 
@@ -286,8 +286,10 @@ mod tests {
     async fn a_reference_made_elsewhere_is_checked_too() {
         let other = Server::start(|_| Reply::ok("{}")).await;
         let (source, _) = source(&settings("http://registry"));
-        let id =
-            SchemaRef::Id { registry: other.url.as_str().into(), id: crate::schema::SchemaId(1) };
+        let id = SchemaRef::Registered {
+            registry: other.url.as_str().into(),
+            key: RegistryKey::Id(SchemaId(1)),
+        };
         let document = SchemaRef::Document(DocumentUrl(other.url.as_str().into()));
         for reference in [id, document] {
             assert_eq!(outcome(&source.find(&reference, None).await), "not_allowed");
@@ -366,7 +368,7 @@ mod tests {
         ("a", |_| Reply::ok(" ".repeat(1_000)), "found"),
         ("a", |_| Reply::ok(" ".repeat(1_001)), "invalid"),
         ("a", |_| Reply::ok(" ".repeat(1_000_000)), "invalid"),
-        ("a", |_| Reply::ok(r#"{"schema": "x", "schemaType": "JSON"}"#), "invalid"),
+        ("a", |_| Reply::ok(r#"{"schema": "x", "schemaType": "THRIFT"}"#), "invalid"),
         (
             "a",
             |_| Reply::ok(r#"{"schema":"x","references":[{"subject":"a","version":1}]}"#),
@@ -397,7 +399,7 @@ mod tests {
             |_| Reply::ok(r#"{"schema": "x", "schemaType": "AVRO", "references": null}"#),
             "found",
         ),
-        ("1", |_| Reply::ok(r#"{"schema": "x", "schemaType": "PROTOBUF"}"#), "invalid"),
+        ("1", |_| Reply::ok(r#"{"schema": "x", "schemaType": "THRIFT"}"#), "invalid"),
         ("1", |_| Reply::ok(r#"{"schema": "fault"}"#), "invalid"),
         ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_000))), "found"),
         ("1", |_| Reply::ok(format!(r#"{{"schema": "{}"}}"#, "x".repeat(1_001))), "invalid"),

@@ -6,28 +6,11 @@ use std::{borrow::Cow, sync::Arc};
 use url::Url;
 
 use super::{
-    Origins, RegistrySettings,
+    Origins, RegistryKey, RegistrySettings, SchemaId,
     origin::origin_text,
     spelling::{Fault, absolute, is_decimal, not_a_url, plain_text, refuse_dot_segments, scheme},
 };
 use crate::text::{shown, shown_reference};
-
-/// Number that one registry gave to a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SchemaId(pub u32);
-
-impl SchemaId {
-    /// Largest number that a registry gives: it is a Java `int`.
-    pub const MAX: Self = Self(i32::MAX.unsigned_abs());
-
-    /// Reads decimal digits and nothing else; `None` also past [`SchemaId::MAX`].
-    fn parse(digits: &str) -> Option<Self> {
-        if !is_decimal(digits) {
-            return None;
-        }
-        digits.parse().ok().map(Self).filter(|id| *id <= Self::MAX)
-    }
-}
 
 /// URL of a schema document, normalised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,12 +22,12 @@ pub struct DocumentUrl(pub Arc<str>);
 pub enum SchemaRef {
     /// A schema document at an absolute URL.
     Document(DocumentUrl),
-    /// A schema of the registry whose Confluent API lives under `registry` (no slash at the end).
-    Id {
-        /// Base URL of the registry.
+    /// A schema of the registry whose API lives under `registry`.
+    Registered {
+        /// Base URL of the registry (no slash at the end).
         registry: Arc<str>,
-        /// The schema's number there.
-        id: SchemaId,
+        /// What the registry calls it.
+        key: RegistryKey,
     },
 }
 
@@ -55,7 +38,7 @@ impl SchemaRef {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Document(url) => Cow::Borrowed(&url.0),
-            Self::Id { registry, id } => Cow::Owned(format!("{registry}/schemas/ids/{}", id.0)),
+            Self::Registered { registry, key } => Cow::Owned(format!("{registry}/{key}")),
         }
     }
 
@@ -72,7 +55,7 @@ impl SchemaRef {
             Self::Document(url) => {
                 Url::parse(&url.0).map(|url| origin_text(&url)).unwrap_or_default()
             }
-            Self::Id { registry, .. } => shown_reference(registry.as_bytes()),
+            Self::Registered { registry, .. } => shown_reference(registry.as_bytes()),
         }
     }
 
@@ -164,7 +147,8 @@ impl References {
         let text = text.split_once('#').map_or(text, |(text, _)| text);
         if is_decimal(text) {
             let id = SchemaId::parse(text).ok_or(ID_TOO_LARGE)?;
-            return Ok(SchemaRef::Id { registry: Arc::clone(&self.registry()?.base), id });
+            let registry = Arc::clone(&self.registry()?.base);
+            return Ok(SchemaRef::Registered { registry, key: RegistryKey::Id(id) });
         }
         let url = match scheme(text) {
             Some((scheme, rest)) => absolute(text, scheme, rest)?,
@@ -186,7 +170,8 @@ impl References {
             url.set_query(None);
             if let Some((base, digits)) = confluent_parts(&url) {
                 let id = SchemaId::parse(digits).ok_or(ID_TOO_LARGE)?;
-                return Ok(SchemaRef::Id { registry: self.shared(base), id });
+                let registry = self.shared(base);
+                return Ok(SchemaRef::Registered { registry, key: RegistryKey::Id(id) });
             }
         }
         Ok(SchemaRef::Document(DocumentUrl(String::from(url).into())))
@@ -269,7 +254,7 @@ mod tests {
     }
 
     fn id(registry: &str, id: u32) -> SchemaRef {
-        SchemaRef::Id { registry: registry.into(), id: SchemaId(id) }
+        SchemaRef::Registered { registry: registry.into(), key: RegistryKey::Id(SchemaId(id)) }
     }
 
     fn document(url: &str) -> SchemaRef {

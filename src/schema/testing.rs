@@ -139,7 +139,7 @@ pub(super) fn source(settings: &RegistrySettings) -> (HttpSource, Arc<Mutex<Vec<
         assert!(!documents.text.contains("panic"), "as the document asks for");
         log.lock().unwrap().push(documents.clone());
         if documents.text.contains("fault") {
-            return Err(crate::avro::SchemaFault { detail: "a fault".into() });
+            return Err(crate::datum::SchemaFault { detail: "a fault".into() });
         }
         Ok(any_schema())
     });

@@ -9,7 +9,8 @@ use super::{
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
 use crate::{
-    avro::{AvroSchema, DatumFault},
+    avro::AvroSchema,
+    datum::DatumFault,
     limits::{KIB, RecordLimits},
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
