@@ -12,6 +12,7 @@ use bytes::Bytes;
 use kafka_protocol::records::Compression;
 use schemaward::proxy::produce::ProduceGate;
 use schemaward::record::{Batch, Scratch, Unlimited};
+use schemaward::validate::convention::Conventions;
 use schemaward::validate::judge::{Resolved, Workspace};
 use schemaward::validate::metadata::{HeaderNames, NameTable};
 use schemaward::wire::{Frame, produce::ProduceRequest, request::Request};
@@ -67,7 +68,7 @@ fn checksum(rounds: usize) {
 
 fn walk(rounds: usize) {
     let bytes = events(Value::Avro, &[DOCUMENT], RECORDS);
-    let names = NameTable::new(&HeaderNames::default());
+    let names = NameTable::new(&HeaderNames::default(), &Conventions::default(), None);
     let mut scratch = Scratch::new();
     for _ in 0..rounds {
         assert_eq!(workloads::walk(black_box(&bytes), &names, &mut scratch), RECORDS);

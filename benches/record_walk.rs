@@ -14,6 +14,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use kafka_protocol::records::{Compression, RecordBatchDecoder};
 use schemaward::record::{Batch, Scratch, Unlimited};
+use schemaward::validate::convention::Conventions;
 use schemaward::validate::judge::{Resolved, Workspace};
 use schemaward::validate::metadata::{HeaderNames, NameTable};
 use workloads::{CODECS, Value};
@@ -55,7 +56,7 @@ fn checksum(bencher: Bencher<'_, '_>) {
 fn walk(bencher: Bencher<'_, '_>, codec: Compression) {
     let bytes = events(codec, Value::Avro);
     let mut scratch = Scratch::new();
-    let names = NameTable::new(&HeaderNames::default());
+    let names = NameTable::new(&HeaderNames::default(), &Conventions::default(), None);
     measure(bencher, &bytes, |bytes| {
         assert_eq!(workloads::walk(bytes, &names, &mut scratch), RECORDS);
     });

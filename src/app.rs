@@ -254,8 +254,8 @@ pub fn gateway_over(
     let references = References::new(&config.registry);
     let guard = &config.sequence_guard;
     Gateway {
-        judge: Judge::new(config.metadata.clone(), references, schemas, config.record_limits),
-        policy: Policy::new(&config.rules, &config.default_rule),
+        judge: Judge::new(references, schemas, config.record_limits),
+        policy: Policy::new(&config.rules, &config.default_rule, &config.metadata),
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&config.listen)),
             topics: Arc::new(TopicIds::default()),

@@ -99,7 +99,7 @@ fn schemas_that_take_turns_are_read_once_each() {
 fn where_only_metadata_is_asked_for_nothing_is_allocated_either() {
     let judge = workloads::judge(&[]);
     let rule = RuleSettings { check: Check::Metadata, ..RuleSettings::default() };
-    let policy = TopicPolicy::new(&rule);
+    let policy = TopicPolicy::new(&rule, &schemaward::validate::metadata::HeaderNames::default());
     let record_set = workloads::record_set(Compression::None, Value::Avro, &[DOCUMENT], 1_000);
     assert_eq!(judging(&judge, &policy, &mut Workspace::default(), &record_set), 0);
 }

@@ -36,7 +36,7 @@ use schemaward::schema::{
 };
 use schemaward::validate::{
     judge::Judge,
-    metadata::{Fact, HeaderNames, Metadata, NameTable},
+    metadata::{Fact, HeaderNames, Metadata, NameTable, OWN, Side, What},
     policy::{Policy, RuleSettings, TopicPolicy},
 };
 use schemaward::wire::{Frame, frame::FrameBuilder};
@@ -210,7 +210,7 @@ pub(crate) fn judge(schemas: &[&str]) -> Judge {
         let reference = references.parse(header.as_bytes()).unwrap();
         runtime.block_on(cache.resolve(&reference)).unwrap();
     }
-    Judge::new(HeaderNames::default(), references, cache, RecordLimits::default())
+    Judge::new(references, cache, RecordLimits::default())
 }
 
 /// All that connections share, with default settings and a judge that has every schema of `schemas` at hand. The sender
@@ -220,7 +220,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
     let metrics = Metrics::new(100);
     let gateway = Gateway {
         judge: judge(schemas),
-        policy: Policy::new(&[], &RuleSettings::default()),
+        policy: Policy::new(&[], &RuleSettings::default(), &HeaderNames::default()),
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&ListenSettings::default())),
             topics: Arc::new(TopicIds::default()),
@@ -259,17 +259,18 @@ pub(crate) fn walk(record_set: &[u8], names: &NameTable, scratch: &mut Scratch) 
     let mut reader = batch.records(scratch, &RecordLimits::default(), &mut allowance).unwrap();
     let mut named = 0;
     loop {
-        let mut metadata = Metadata::default();
+        let mut metadata = Metadata::<'_, OWN>::default();
         let next = reader.next(|key, value| metadata.visit(names, key, value)).unwrap();
         let Some(record) = next else { return named };
-        black_box((record, metadata.content_type));
-        named += usize::from(matches!(metadata.schema_id, Fact::Value(_)));
+        let fact = |what| metadata.facts().get(Side::Value, what);
+        black_box((record, fact(What::ContentType)));
+        named += usize::from(matches!(fact(What::SchemaId), Fact::Value(_)));
     }
 }
 
 /// What the default rule says.
 pub(crate) fn policy() -> TopicPolicy {
-    TopicPolicy::new(&RuleSettings::default())
+    TopicPolicy::new(&RuleSettings::default(), &HeaderNames::default())
 }
 
 /// Knows the event's schema under every reference.

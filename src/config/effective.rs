@@ -22,7 +22,11 @@ use crate::{
     proxy::settings::{ListenSettings, PortRange},
     schema::{CacheSettings, RegistrySettings},
     tls::{ClientTlsSettings, ServerTlsSettings},
-    validate::policy::RuleSettings,
+    validate::{
+        convention::{Convention, Conventions},
+        metadata::ApicurioNames,
+        policy::RuleSettings,
+    },
 };
 
 /// Settings as a tree: keys in the order of the file.
@@ -90,9 +94,18 @@ impl Config {
     }
 
     fn metadata_tree(&self) -> Tree {
+        let names = &self.metadata;
         Tree::Map(vec![
-            ("content_type", texts(&self.metadata.content_type)),
-            ("schema_id", text(self.metadata.schema_id.clone())),
+            ("content_type", texts(&names.content_type)),
+            ("schema_id", text(names.schema_id.clone())),
+            ("key_content_type", texts(&names.key_content_type)),
+            ("key_schema_id", text(names.key_schema_id.clone())),
+            ("confluent_schema_id", text(names.confluent_schema_id.clone())),
+            ("confluent_key_schema_id", text(names.confluent_key_schema_id.clone())),
+            ("apicurio", apicurio(&names.apicurio)),
+            ("apicurio_key", apicurio(&names.apicurio_key)),
+            ("azure_schema_id", text(names.azure_schema_id.clone())),
+            ("cloudevents_dataschema", text(names.cloudevents_dataschema.clone())),
         ])
     }
 
@@ -223,8 +236,27 @@ fn rule(rule: &RuleSettings) -> Tree {
         ("on_registry_unavailable", word(word_for(&ON_UNAVAILABLE, rule.on_registry_unavailable))),
         ("allow_schemas", texts(&rule.allow_schemas)),
         ("sequence_guard", word(word_for(&GUARDS, rule.sequence_guard))),
+        ("conventions", conventions(Some(&rule.conventions))),
+        ("key_conventions", conventions(rule.key_conventions.as_ref())),
     ];
     Tree::Map(topics.into_iter().chain(rest).collect())
+}
+
+fn apicurio(names: &ApicurioNames) -> Tree {
+    Tree::Map(vec![
+        ("global_id", text(names.global_id.clone())),
+        ("content_id", text(names.content_id.clone())),
+        ("content_hash", text(names.content_hash.clone())),
+        ("group_id", text(names.group_id.clone())),
+        ("artifact_id", text(names.artifact_id.clone())),
+        ("version", text(names.version.clone())),
+        ("encoding", text(names.encoding.clone())),
+    ])
+}
+
+fn conventions(conventions: Option<&Conventions>) -> Tree {
+    let all = conventions.into_iter().flat_map(Conventions::iter);
+    Tree::List(all.map(|it| word(word_for(&Convention::WORDS, it))).collect())
 }
 
 fn word(value: impl ToString) -> Tree {

@@ -5,6 +5,7 @@ mod effective;
 mod environment;
 mod error;
 mod listen;
+mod naming;
 mod node;
 mod section;
 mod sections;

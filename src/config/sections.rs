@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Config, DEFAULT_MEMORY_BUDGET, DEFAULT_TIMES, SequenceGuardSettings, check,
     listen::{Bound, listen},
+    naming::{conventions, key_conventions, metadata},
     node::Value,
     section::{Given, Located, Section},
     upstream::upstream,
@@ -19,10 +20,7 @@ use crate::{
     metrics::MetricsSettings,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
     schema::{CacheSettings, RegistrySettings},
-    validate::{
-        metadata::HeaderNames,
-        policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
-    },
+    validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
 };
 
 /// The keys of the file's first level.
@@ -171,21 +169,6 @@ fn cache(mut section: Section<'_>) -> CacheSettings {
     cache
 }
 
-fn metadata(mut section: Section<'_>) -> HeaderNames {
-    let default = HeaderNames::default();
-    let content_type = match section.list("content_type", text) {
-        Given::Value(names) if names.value.is_empty() => {
-            section.fail(&names.origin, "content_type", "must name at least one header");
-            default.content_type
-        }
-        given => given.value().map_or(default.content_type, plain),
-    };
-    let names =
-        HeaderNames { content_type, schema_id: section.or("schema_id", default.schema_id, text) };
-    section.finish();
-    names
-}
-
 fn named_rule(mut section: Section<'_>) -> RuleSettings {
     let topics = section.list("topics", topic_pattern);
     let none = match &topics {
@@ -214,6 +197,8 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
         ),
         allow_schemas: section.list("allow_schemas", text).value().map(plain).unwrap_or_default(),
         sequence_guard: section.or("sequence_guard", default.sequence_guard, word(&GUARDS)),
+        conventions: conventions(&mut section),
+        key_conventions: key_conventions(&mut section),
     };
     section.finish();
     rule

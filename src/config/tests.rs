@@ -105,6 +105,7 @@ admin:
         on_registry_unavailable: OnUnavailable::Accept,
         allow_schemas: vec!["https://my-schema-server/users/*".into()],
         sequence_guard: SequenceGuard::Off,
+        ..RuleSettings::default()
     };
     assert_eq!(config.rules, [expected]);
     assert_eq!(config.admin.probes_listen.unwrap().port(), 9465);
@@ -400,7 +401,23 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "default_rule:\n  topics: [a]",
-        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard, conventions, key_conventions",
+    ),
+    (
+        "default_rule:\n  conventions: []",
+        "f.yaml:2: default_rule.conventions: must name at least one convention",
+    ),
+    (
+        "default_rule:\n  conventions:\n  - confluent_prefix\n  - headers\n  - glue_prefix",
+        "f.yaml:5: default_rule.conventions: at most one convention can stand before the value: nothing says which it is",
+    ),
+    (
+        "default_rule:\n  key_conventions: [headers, azure]",
+        "f.yaml:2: default_rule.key_conventions: azure and cloudevents say nothing about keys",
+    ),
+    (
+        "metadata:\n  key_schema_id: schema-id",
+        "f.yaml:1: metadata.key_schema_id: schema-id cannot be about the value and about the key",
     ),
     (
         "limits:\n  max_request_bytes: 16MB",

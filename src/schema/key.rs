@@ -10,6 +10,12 @@ impl SchemaId {
     /// Largest number that a registry gives: it is a Java `int`.
     pub const MAX: Self = Self(i32::MAX.unsigned_abs());
 
+    /// The id that a registry wrote as a Java `int`; `None` if it is negative.
+    #[must_use]
+    pub fn new(id: i32) -> Option<Self> {
+        u32::try_from(id).ok().map(Self)
+    }
+
     /// Reads decimal digits and nothing else; `None` also past [`SchemaId::MAX`].
     pub(super) fn parse(digits: &str) -> Option<Self> {
         let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

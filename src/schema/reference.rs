@@ -134,6 +134,16 @@ impl References {
         })
     }
 
+    /// The schema that the configured registry calls `key`.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Malformed`] where no registry is configured.
+    pub fn registered(&self, key: RegistryKey) -> Result<SchemaRef, ReferenceError> {
+        let registry = self.registry.as_ref().map(|registry| Arc::clone(&registry.base));
+        let missing = || ReferenceError::Malformed { detail: "an id needs registry.url".into() };
+        Ok(SchemaRef::Registered { registry: registry.ok_or_else(missing)?, key })
+    }
+
     /// How the configured registry's own users call what [`SchemaRef::text`] calls `text`: the bare id, or the path below
     /// the registry's URL. `None` for what is elsewhere.
     #[must_use]

@@ -1,10 +1,12 @@
 //! The walk over one batch: record → metadata → reference → schema → verdict. It waits for nothing: a schema that is not
 //! at hand leaves its records open, and the caller asks for it and walks again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, io::Read, sync::Arc};
 
 use super::{
-    metadata::{Encoding, Fact, HeaderNames, Metadata, NameTable},
+    claim::{Claim, Datum, Written, conflict, unframe},
+    memo::Memo,
+    metadata::{EVERY, Encoding, Facts, Metadata, OWN, Side},
     policy::{Check, Tombstones, TopicPolicy},
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
@@ -15,7 +17,6 @@ use crate::{
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
     schema::{ReferenceError, References, Resolution, Schema, SchemaCache, SchemaRef, SourceError},
-    text,
     wire::ErrorCode,
 };
 
@@ -31,17 +32,10 @@ pub struct MemorySpent {
 
 /// What is walked in one turn, as [`RecordReader::spent`] counts it.
 const TURN_BYTES: usize = 128 * KIB;
-/// Schema references that a connection remembers.
-const MEMO_ENTRIES: usize = 8;
-/// Longest schema reference header that is remembered from record to record, in bytes.
-const MAX_MEMO_BYTES: usize = 2_048;
-/// Longest one that is remembered from batch to batch.
-const KEPT_MEMO_BYTES: usize = 256;
 
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
 pub struct Judge {
-    names: NameTable,
     references: Arc<References>,
     schemas: Arc<SchemaCache>,
     limits: RecordLimits,
@@ -55,29 +49,9 @@ pub struct Workspace {
     memo: Memo,
 }
 
-/// The schema references that came last, latest first: records of one batch mostly share a few, and so do batches.
-#[derive(Debug, Default)]
-struct Memo {
-    /// Who has read them: for somebody else they mean something else.
-    reader: Option<Arc<References>>,
-    latest: MemoEntry,
-    /// Empty with most connections: they hold no more than they use.
-    others: Vec<MemoEntry>,
-}
-
-/// One `schema-id` header. Empty, it is a free place.
-#[derive(Debug, Default)]
-struct MemoEntry {
-    header: Vec<u8>,
-    /// What it says, if it can be read.
-    reference: Option<SchemaRef>,
-    /// What that leads to: good for one walk, which is of one moment and one topic.
-    found: Option<Found>,
-}
-
-/// What a `schema-id` header leads to.
+/// What a reference leads to.
 #[derive(Debug, Clone)]
-enum Found {
+pub(super) enum Found {
     /// It can be read, and the topic asks for no more.
     Named,
     Schema(Arc<Schema>),
@@ -106,16 +80,10 @@ impl From<Rejection> for Outcome<'_> {
 }
 
 impl Judge {
-    /// A judge that finds metadata under `names` and schemas through `references` and `schemas`.
+    /// A judge that finds schemas through `references` and `schemas`.
     #[must_use]
-    pub fn new(
-        names: HeaderNames,
-        references: References,
-        schemas: Arc<SchemaCache>,
-        limits: RecordLimits,
-    ) -> Self {
-        let (names, references) = (NameTable::new(&names), Arc::new(references));
-        Self { names, references, schemas, limits }
+    pub fn new(references: References, schemas: Arc<SchemaCache>, limits: RecordLimits) -> Self {
+        Self { references: Arc::new(references), schemas, limits }
     }
 
     /// Where schemas come from.
@@ -168,17 +136,17 @@ impl Judge {
         Err(Rejection::new(Reason::SchemaNotAllowed, detail))
     }
 
-    /// What `header` leads to. `known` is what it says, if that is known; otherwise it will be.
+    /// What `written` leads to. `known` is what it says, if that is known; otherwise it will be.
     fn find(
         &self,
-        header: &[u8],
+        written: &Written<'_>,
         known: &mut Option<SchemaRef>,
         policy: &TopicPolicy,
         resolved: &Resolved,
     ) -> Found {
         let reference = match known {
             Some(reference) => reference,
-            None => match self.references.parse(header) {
+            None => match written.reference(&self.references) {
                 Ok(reference) => known.insert(reference),
                 Err(error) => return Found::Rejected(reference_rejection(&error)),
             },
@@ -238,24 +206,14 @@ impl Walk<'_> {
             Way::Records(records) => records,
             Way::Done => return Ok(Turn::Over),
         };
-        let end = records.spent().saturating_add(TURN_BYTES);
-        while records.spent() < end {
-            let mut metadata = Metadata::default();
-            let names = &look.judge.names;
-            let Some(record) = records.next(|key, value| metadata.visit(names, key, value))? else {
-                return Ok(Turn::Over);
-            };
-            let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
-            match look.record(&record, &metadata, memo, words) {
-                Outcome::Accepted => verdict.accept(),
-                Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
-                Outcome::Unknown(reference, error) => {
-                    verdict.abstain(record.batch_index, reference, || unknown(reference, error));
-                }
-            }
+        let paused = match look.policy.naming.is_own() {
+            true => look.records::<OWN>(&mut records, memo, verdict)?,
+            false => look.records::<EVERY>(&mut records, memo, verdict)?,
+        };
+        if paused == Turn::Paused {
+            *way = Way::Records(records);
         }
-        *way = Way::Records(records);
-        Ok(Turn::Paused)
+        Ok(paused)
     }
 }
 
@@ -266,6 +224,7 @@ impl Drop for Walk<'_> {
 }
 
 /// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Over,
     Paused,
@@ -279,10 +238,51 @@ struct Look<'w> {
 }
 
 impl Look<'_> {
+    /// Goes on until the turn is over, looking at `N` kinds of headers.
+    fn records<const N: usize>(
+        &self,
+        records: &mut RecordReader<'_>,
+        memo: &mut Memo,
+        verdict: &mut PartitionVerdict,
+    ) -> Result<Turn, RecordError> {
+        let names = &self.policy.naming.names;
+        let end = records.spent().saturating_add(TURN_BYTES);
+        while records.spent() < end {
+            let mut metadata = Metadata::<'_, N>::default();
+            let Some(record) = records.next(|key, value| metadata.visit(names, key, value))? else {
+                return Ok(Turn::Over);
+            };
+            let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
+            match self.record(&record, metadata.facts(), memo, words) {
+                Outcome::Accepted => verdict.accept(),
+                Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
+                Outcome::Unknown(reference, error) => {
+                    verdict.abstain(record.batch_index, reference, || unknown(reference, error));
+                }
+            }
+        }
+        Ok(Turn::Paused)
+    }
+
+    #[inline]
     fn record<'m>(
         &self,
         record: &Record<'_>,
-        metadata: &Metadata<'_>,
+        facts: Facts<'_, '_>,
+        memo: &'m mut Memo,
+        words: Words,
+    ) -> Outcome<'m> {
+        if self.policy.naming.key.is_some() {
+            return self.key_and_value(record, facts, memo, words);
+        }
+        self.value(record, facts, memo, words)
+    }
+
+    #[inline]
+    fn value<'m>(
+        &self,
+        record: &Record<'_>,
+        facts: Facts<'_, '_>,
         memo: &'m mut Memo,
         words: Words,
     ) -> Outcome<'m> {
@@ -295,123 +295,169 @@ impl Look<'_> {
                 }
             };
         };
-        let encoding = match self.encoding(metadata.content_type) {
-            Ok(encoding) => encoding,
+        let reader = self.policy.naming.reader(Side::Value);
+        if reader.conventions.is_headers_only() {
+            return match reader.own(facts) {
+                Ok(claim) => self.claim(&claim, Datum::Plain(value), memo, words),
+                Err(rejection) => rejection.into(),
+            };
+        }
+        self.any_claim(Side::Value, value, facts, memo, words)
+    }
+
+    /// A key is judged like a value; where there is none, there is nothing to judge. What is certainly wrong with either
+    /// counts before what cannot be said of the other.
+    #[inline(never)]
+    fn key_and_value<'m>(
+        &self,
+        record: &Record<'_>,
+        facts: Facts<'_, '_>,
+        memo: &'m mut Memo,
+        words: Words,
+    ) -> Outcome<'m> {
+        if let Some(key) = record.key {
+            match self.any_claim(Side::Key, key, facts, memo, words) {
+                Outcome::Accepted => {}
+                Outcome::Rejected(Rejection { reason, detail }) => {
+                    return Rejection::new(reason, format!("key: {detail}")).into();
+                }
+                Outcome::Unknown(..) => {
+                    if let Outcome::Rejected(rejection) = self.value(record, facts, memo, words) {
+                        return rejection.into();
+                    }
+                    // Asked a second time, because the memo that lends the answer has moved on.
+                    return self.any_claim(Side::Key, key, facts, memo, words);
+                }
+            }
+        }
+        self.value(record, facts, memo, words)
+    }
+
+    /// What a side of the record claims by any convention that the topic accepts: in its headers, or else in its prefix.
+    #[inline(never)]
+    fn any_claim<'m>(
+        &self,
+        side: Side,
+        bytes: &[u8],
+        facts: Facts<'_, '_>,
+        memo: &'m mut Memo,
+        words: Words,
+    ) -> Outcome<'m> {
+        let reader = self.policy.naming.reader(side);
+        let claims = match reader.in_headers(facts) {
+            Ok(claims) => claims,
             Err(rejection) => return rejection.into(),
         };
-        let header = match metadata.schema_id {
-            Fact::Value(header) => header,
-            Fact::Missing | Fact::Null => {
-                let name = self.judge.names.schema_id();
-                return missing(&name, Reason::MissingSchemaId).into();
-            }
-            Fact::Conflict => return conflict("the schema reference").into(),
-        };
-        let Self { judge, policy, resolved } = self;
-        match memo.find(header, |known| judge.find(header, known, policy, resolved)) {
-            Found::Named => Outcome::Accepted,
-            Found::Schema(schema) => match check(schema, encoding, value, words) {
-                Ok(()) => Outcome::Accepted,
+        let Some(first) = claims.first() else {
+            let Some(prefix) = reader.conventions.prefix else {
+                return reader.nothing(facts).into();
+            };
+            return match unframe(prefix, bytes) {
+                Ok((claim, datum)) => self.claim(&claim, datum, memo, words),
                 Err(rejection) => rejection.into(),
-            },
+            };
+        };
+        if !claims.encodings_agree() {
+            return conflict("the content type").into();
+        }
+        for other in claims.others() {
+            match self.agreement(&first, &other, memo) {
+                Agreement::Same => {}
+                Agreement::Different => return conflict("the schema reference").into(),
+                // Rejected, or not known yet.
+                Agreement::NoSchema => return self.claim(&other, Datum::Plain(bytes), memo, words),
+            }
+        }
+        let encoding = claims.encoding();
+        self.claim(&Claim { encoding, ..first }, Datum::Plain(bytes), memo, words)
+    }
+
+    #[inline]
+    fn claim<'m>(
+        &self,
+        claim: &Claim<'_>,
+        datum: Datum<'_>,
+        memo: &'m mut Memo,
+        words: Words,
+    ) -> Outcome<'m> {
+        match self.found(&claim.written, memo) {
+            Found::Named => Outcome::Accepted,
+            Found::Schema(schema) => {
+                let checked = match datum {
+                    Datum::Plain(bytes) => check(schema, claim, bytes, words),
+                    Datum::Zlib(stream) => self.inflated(schema, claim, stream, words),
+                };
+                checked.map_or_else(Outcome::Rejected, |()| Outcome::Accepted)
+            }
             Found::Rejected(rejection) => rejection.clone().into(),
             Found::Unknown(reference, error) => Outcome::Unknown(reference, error.as_ref()),
         }
     }
 
-    fn encoding(&self, content_type: Fact<'_>) -> Result<Encoding, Rejection> {
-        match content_type {
-            Fact::Value(value) => Encoding::parse(value).ok_or_else(|| {
-                let detail = format!("content type \"{}\" is not understood", text::shown(value));
-                Rejection::new(Reason::UnsupportedContentType, detail)
-            }),
-            Fact::Missing | Fact::Null => {
-                let name = self.judge.names.content_type();
-                Err(missing(&name, Reason::MissingContentType))
+    #[inline]
+    fn found<'m>(&self, written: &Written<'_>, memo: &'m mut Memo) -> &'m Found {
+        let Self { judge, policy, resolved } = self;
+        memo.find(written, |known| judge.find(written, known, policy, resolved))
+    }
+
+    /// Whether two references that are written differently name one schema.
+    #[cold]
+    fn agreement(&self, one: &Claim<'_>, other: &Claim<'_>, memo: &mut Memo) -> Agreement {
+        let one = self.found(&one.written, memo).clone();
+        match (&one, self.found(&other.written, memo)) {
+            (Found::Schema(one), Found::Schema(other)) if !Arc::ptr_eq(one, other) => {
+                Agreement::Different
             }
-            Fact::Conflict => Err(conflict("the content type")),
-        }
-    }
-}
-
-impl Memo {
-    fn is_read_by(&mut self, reader: &Arc<References>) {
-        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
-            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+            (_, Found::Rejected(_) | Found::Unknown(..)) => Agreement::NoSchema,
+            _ => Agreement::Same,
         }
     }
 
-    /// What `header` leads to, asking `find` only if no record of the walk had it lately.
-    fn find(
-        &mut self,
-        header: &[u8],
-        find: impl FnOnce(&mut Option<SchemaRef>) -> Found,
-    ) -> &Found {
-        if !self.latest.is_of(header) {
-            self.bring_forward(header);
-        }
-        let MemoEntry { reference, found, .. } = &mut self.latest;
-        found.get_or_insert_with(|| find(reference))
-    }
-
-    /// Makes the entry of `header` the latest: its own, or a new one, or the one that was not used for longest.
+    /// A datum that has to be decompressed first: held only while it is checked, so that there are never more of them than
+    /// threads.
     #[inline(never)]
-    fn bring_forward(&mut self, header: &[u8]) {
-        let own = self.others.iter().position(|entry| entry.is_of(header));
-        if own.is_some() || !self.latest.header.is_empty() {
-            if own.is_none() && self.others.len() + 1 < MEMO_ENTRIES {
-                self.others.push(MemoEntry::default());
-            }
-            let moved = own.map_or(self.others.len(), |at| at + 1);
-            if let Some(moved @ [_, ..]) = self.others.get_mut(..moved) {
-                moved.rotate_right(1);
-                if let [first, ..] = moved {
-                    std::mem::swap(first, &mut self.latest);
-                }
-            }
-        }
-        if !self.latest.is_of(header) {
-            self.latest.begin(header);
-        }
-    }
-
-    fn forget_found(&mut self) {
-        for entry in self.others.iter_mut().chain([&mut self.latest]) {
-            entry.found = None;
-            if entry.header.capacity() > KEPT_MEMO_BYTES {
-                *entry = MemoEntry::default();
-            }
-        }
+    fn inflated(
+        &self,
+        schema: &Schema,
+        claim: &Claim<'_>,
+        stream: &[u8],
+        words: Words,
+    ) -> Result<(), Rejection> {
+        let most = self.judge.limits.max_record_bytes;
+        let datum = inflate(stream, most).map_err(|detail| {
+            Rejection::new(Reason::PayloadInvalid, format!("the zlib stream {detail}"))
+        })?;
+        check(schema, claim, &datum, words)
     }
 }
 
-impl MemoEntry {
-    fn is_of(&self, header: &[u8]) -> bool {
-        self.header == header && !header.is_empty()
-    }
+/// What is known of a second reference.
+enum Agreement {
+    Different,
+    /// It leads to none, or none that is at hand.
+    NoSchema,
+    Same,
+}
 
-    /// Headers past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
-    fn begin(&mut self, header: &[u8]) {
-        (self.reference, self.found) = (None, None);
-        self.header.clear();
-        if header.len() <= MAX_MEMO_BYTES {
-            self.header.extend_from_slice(header);
+/// All that one zlib stream (RFC 1950) holds, which has to be used to its last byte.
+fn inflate(stream: &[u8], most: usize) -> Result<Vec<u8>, String> {
+    let mut datum = Vec::new();
+    let mut decoder = flate2::bufread::ZlibDecoder::new(stream);
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let read = (&mut decoder).take(limit).read_to_end(&mut datum);
+    match read {
+        Ok(_) if datum.len() > most => Err(format!("holds more than {most} bytes")),
+        Ok(_) if decoder.total_in() != u64::try_from(stream.len()).unwrap_or(u64::MAX) => {
+            Err("has bytes behind its end".to_owned())
         }
+        Ok(_) => Ok(datum),
+        Err(_) => Err("is damaged".to_owned()),
     }
 }
 
-fn missing(header: &str, reason: Reason) -> Rejection {
-    Rejection::new(reason, format!("no {header} header"))
-}
-
-fn conflict(what: &str) -> Rejection {
-    let detail = format!("{what} is given twice with different values");
-    Rejection::new(Reason::ConflictingMetadata, detail)
-}
-
-fn check(schema: &Schema, encoding: Encoding, value: &[u8], words: Words) -> Result<(), Rejection> {
+fn check(schema: &Schema, claim: &Claim<'_>, datum: &[u8], words: Words) -> Result<(), Rejection> {
     match schema {
-        Schema::Avro(avro) => check_avro(avro, encoding, value, words),
+        Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, words),
     }
 }
 
@@ -422,8 +468,8 @@ fn check_avro(
     words: Words,
 ) -> Result<(), Rejection> {
     let checked = match (encoding, words) {
-        (Encoding::Avro, Words::Wanted) => avro.check_binary(value),
-        (Encoding::Avro, Words::Spared) => {
+        (Encoding::Avro | Encoding::OfSchema, Words::Wanted) => avro.check_binary(value),
+        (Encoding::Avro | Encoding::OfSchema, Words::Spared) => {
             let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
             return avro.fault_in_binary(value).map_or(Ok(()), rejection);
         }
@@ -485,167 +531,4 @@ fn fault(error: &RecordError) -> Result<BatchFault, MemorySpent> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        limits::SchemaLimits,
-        record::{
-            Unlimited,
-            builder::{Flavour, OwnedRecord, batch},
-        },
-        schema::{
-            CacheSettings, Documents, Fetched, Lookup, RegistrySettings, SchemaFormat, SchemaSource,
-        },
-        validate::policy::RuleSettings,
-    };
-
-    /// Is never asked: these tests hand in what was looked up.
-    struct Nobody;
-
-    impl SchemaSource for Nobody {
-        fn find<'a>(&'a self, _: &'a SchemaRef, _: Option<&'a Fetched>) -> Lookup<'a> {
-            Box::pin(async { Err(not_found()) })
-        }
-    }
-
-    fn not_found() -> SourceError {
-        SourceError::NotFound { detail: "there is none".into() }
-    }
-
-    fn references(registry: &str) -> References {
-        let url = Some(registry.parse().unwrap());
-        References::new(&RegistrySettings { url, ..RegistrySettings::default() })
-    }
-
-    fn judge(registry: &str) -> Judge {
-        let cache = SchemaCache::new(Arc::new(Nobody), CacheSettings::default(), Arc::new(()));
-        let limits = RecordLimits::default();
-        Judge::new(HeaderNames::default(), references(registry), cache, limits)
-    }
-
-    fn schema(text: &str) -> Resolution {
-        let text = text.to_owned();
-        let documents = Documents { format: SchemaFormat::Avro, text, references: Vec::new() };
-        Ok(Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap()))
-    }
-
-    /// One record for each reference, each with the value `true`.
-    fn batch_of(references: &[&str]) -> Vec<u8> {
-        let record = |reference: &&str| {
-            OwnedRecord::of([1]).with("content-type", "avro").with("schema-id", *reference)
-        };
-        batch(Flavour::Plain, &references.iter().map(record).collect::<Vec<_>>())
-    }
-
-    /// Which records pass (`.`), do not (`x`), or wait for their schema (`?`).
-    fn walk(
-        judge: &Judge,
-        workspace: &mut Workspace,
-        policy: &TopicPolicy,
-        resolved: &Resolved,
-        references: &[&str],
-    ) -> String {
-        let one = |reference| {
-            let bytes = batch_of(&[reference]);
-            judge.walk(&bytes, policy, resolved, &mut Workspace::default(), &mut Unlimited)
-        };
-        let apart = references.iter().map(|reference| one(reference).unwrap());
-        let apart: String = apart.map(|verdict| mark(&verdict)).collect();
-        let bytes = batch_of(references);
-        let together = judge.walk(&bytes, policy, resolved, workspace, &mut Unlimited).unwrap();
-        let rejected = together.rejected().iter().map(|record| record.batch_index);
-        let expected = (0..).zip(apart.chars()).filter(|(_, mark)| *mark == 'x');
-        assert!(rejected.eq(expected.map(|(index, _)| index)), "{apart} {together:?}");
-        let unknown = apart.chars().filter(|mark| *mark == '?').count() as u64;
-        assert_eq!(together.unknown_records(), unknown, "{apart} {together:?}");
-        apart
-    }
-
-    fn mark(verdict: &PartitionVerdict) -> char {
-        match (verdict.rejected_records(), verdict.unknown_records()) {
-            (0, 0) => '.',
-            (0, _) => '?',
-            _ => 'x',
-        }
-    }
-
-    fn default_policy() -> TopicPolicy {
-        TopicPolicy::new(&RuleSettings::default())
-    }
-
-    #[test]
-    fn many_references_in_one_batch_are_judged_as_if_each_were_alone() {
-        let judge = judge("http://registry");
-        let mut resolved = Resolved::new();
-        for id in 0..20 {
-            let text = if id % 3 == 0 { "\"boolean\"" } else { "\"string\"" };
-            let reference = judge.references.parse(format!("{id}").as_bytes()).unwrap();
-            resolved.insert(reference, schema(text));
-        }
-        let long = |id: &str| format!("http://registry/{}{id}", "x".repeat(MAX_MEMO_BYTES - 300));
-        let longer = |id: &str| format!("{}{}", long(id), "y".repeat(300));
-        let odd = [long("1"), long("2"), longer("1"), longer("2"), "99".into(), String::new()];
-        let mut named: Vec<String> = (0..20).map(|id| id.to_string()).collect();
-        named.extend(odd);
-        let mut workspace = Workspace::default();
-        for step in [1, 3, 5, 7, 11] {
-            let turns = (0..120).map(|at| &*named[at * step % (at % named.len() + 1)]);
-            let turns: Vec<_> = turns.collect();
-            walk(&judge, &mut workspace, &default_policy(), &resolved, &turns);
-            walk(&judge, &mut workspace, &default_policy(), &Resolved::new(), &turns);
-        }
-    }
-
-    #[test]
-    fn what_one_walk_found_is_not_believed_by_the_next() {
-        let judge = judge("http://registry");
-        let reference = judge.references.parse(b"7").unwrap();
-        let mut workspace = Workspace::default();
-        let steps = [
-            (None, "?"),
-            (Some(Err(not_found())), "x"),
-            (Some(schema("\"boolean\"")), "."),
-            (Some(schema("\"string\"")), "x"),
-            (None, "?"),
-        ];
-        for (known, expected) in steps {
-            let resolved = known.into_iter().map(|known| (reference.clone(), known)).collect();
-            let marks = walk(&judge, &mut workspace, &default_policy(), &resolved, &["7"]);
-            assert_eq!(marks, expected, "{resolved:?}");
-        }
-    }
-
-    #[test]
-    fn what_one_topic_allows_says_nothing_about_the_next() {
-        let judge = judge("http://registry");
-        let reference = judge.references.parse(b"7").unwrap();
-        let resolved = Resolved::from([(reference, schema("\"boolean\""))]);
-        let mut workspace = Workspace::default();
-        for (allowed, expected) in [("7", "."), ("8", "x"), ("*", "."), ("users/*", "x")] {
-            let allow_schemas = vec![allowed.to_owned()];
-            let rule = RuleSettings { allow_schemas, ..RuleSettings::default() };
-            let policy = TopicPolicy::new(&rule);
-            let marks = walk(&judge, &mut workspace, &policy, &resolved, &["7"]);
-            assert_eq!(marks, expected, "{allowed}");
-        }
-        let rule = RuleSettings { check: Check::Metadata, ..RuleSettings::default() };
-        let policy = TopicPolicy::new(&rule);
-        let marks = walk(&judge, &mut workspace, &policy, &Resolved::new(), &["7", "", "8"]);
-        assert_eq!(marks, ".x.");
-    }
-
-    #[test]
-    fn a_reference_means_what_the_present_registry_makes_of_it() {
-        let mut workspace = Workspace::default();
-        let resolved = Resolved::from([(
-            references("http://one").parse(b"7").unwrap(),
-            schema("\"boolean\""),
-        )]);
-        for (registry, expected) in [("http://one", "."), ("http://two", "?"), ("http://one", ".")]
-        {
-            let judge = judge(registry);
-            let marks = walk(&judge, &mut workspace, &default_policy(), &resolved, &["7"]);
-            assert_eq!(marks, expected, "{registry}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
-//! The metadata headers of a record: how its value is encoded and which schema it claims.
+//! The metadata headers of a record: how its value or key is encoded and which schema it claims.
 
+use super::convention::{Convention, Conventions};
 use crate::text::shown;
 
 /// Under which names the metadata is found, matched exactly.
@@ -9,6 +10,58 @@ pub struct HeaderNames {
     pub content_type: Vec<String>,
     /// Name of the header that names the schema (`metadata.schema_id`).
     pub schema_id: String,
+    /// The same of keys (`metadata.key_content_type`).
+    pub key_content_type: Vec<String>,
+    /// The same of keys (`metadata.key_schema_id`).
+    pub key_schema_id: String,
+    /// Confluent's header (`metadata.confluent_schema_id`).
+    pub confluent_schema_id: String,
+    /// The same of keys (`metadata.confluent_key_schema_id`).
+    pub confluent_key_schema_id: String,
+    /// Apicurio's headers (`metadata.apicurio`).
+    pub apicurio: ApicurioNames,
+    /// The same of keys (`metadata.apicurio_key`).
+    pub apicurio_key: ApicurioNames,
+    /// Azure's header beside JSON (`metadata.azure_schema_id`).
+    pub azure_schema_id: String,
+    /// The attribute of `CloudEvents` that names the schema (`metadata.cloudevents_dataschema`).
+    pub cloudevents_dataschema: String,
+}
+
+/// The names of Apicurio's headers, which its serializers can change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApicurioNames {
+    /// `…globalId`, int64.
+    pub global_id: String,
+    /// `…contentId`, int64.
+    pub content_id: String,
+    /// `…contentHash`, text.
+    pub content_hash: String,
+    /// `…groupId`, text.
+    pub group_id: String,
+    /// `…artifactId`, text.
+    pub artifact_id: String,
+    /// `…version`, text.
+    pub version: String,
+    /// `…encoding`: `BINARY` or `JSON`.
+    pub encoding: String,
+}
+
+impl ApicurioNames {
+    /// The names that begin with `prefix`.
+    #[must_use]
+    pub fn of(prefix: &str) -> Self {
+        let name = |last: &str| format!("{prefix}.{last}");
+        Self {
+            global_id: name("globalId"),
+            content_id: name("contentId"),
+            content_hash: name("contentHash"),
+            group_id: name("groupId"),
+            artifact_id: name("artifactId"),
+            version: name("version"),
+            encoding: name("encoding"),
+        }
+    }
 }
 
 impl Default for HeaderNames {
@@ -16,7 +69,29 @@ impl Default for HeaderNames {
         Self {
             content_type: vec!["content-type".into(), "serialization-type".into()],
             schema_id: "schema-id".into(),
+            key_content_type: vec!["key-content-type".into()],
+            key_schema_id: "key-schema-id".into(),
+            confluent_schema_id: "__value_schema_id".into(),
+            confluent_key_schema_id: "__key_schema_id".into(),
+            apicurio: ApicurioNames::of("apicurio.value"),
+            apicurio_key: ApicurioNames::of("apicurio.key"),
+            azure_schema_id: "schemaId".into(),
+            cloudevents_dataschema: "ce_dataschema".into(),
         }
+    }
+}
+
+impl HeaderNames {
+    /// A name that stands for something about the value and for something about the key.
+    #[must_use]
+    pub fn of_value_and_key(&self) -> Option<&str> {
+        let of_values = Convention::WORDS.into_iter();
+        let mut of_values = of_values.flat_map(|(_, it)| looked_for(self, Side::Value, it));
+        let of_keys = |name: &str| {
+            let named = Convention::WORDS.into_iter().filter(|(_, it)| it.names_keys());
+            named.flat_map(|(_, it)| looked_for(self, Side::Key, it)).any(|(_, it)| it == name)
+        };
+        of_values.find_map(|(_, name)| of_keys(name).then_some(name))
     }
 }
 
@@ -29,6 +104,8 @@ pub enum Encoding {
     AvroJson,
     /// Plain JSON; beside an Avro schema it means [`Encoding::AvroJson`].
     Json,
+    /// Nothing says how: as is usual for the schema's format.
+    OfSchema,
     /// Protocol Buffers.
     Protobuf,
 }
@@ -74,36 +151,113 @@ pub enum Fact<'r> {
 
 impl<'r> Fact<'r> {
     #[inline]
-    fn add(&mut self, value: Option<&'r [u8]>, what: What) {
+    fn add(&mut self, value: Option<&'r [u8]>, is_content_type: bool) {
         match (&*self, value) {
             (Self::Missing, Some(value)) => *self = Self::Value(value),
             (Self::Missing, None) => *self = Self::Null,
-            _ => self.add_again(value, what),
+            _ => self.add_again(value, is_content_type),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn add_again(&mut self, value: Option<&'r [u8]>, what: What) {
+    fn add_again(&mut self, value: Option<&'r [u8]>, is_content_type: bool) {
         match (*self, value) {
             (Self::Null, None) => {}
             (Self::Value(earlier), Some(value))
-                if earlier == value || what.agree(earlier, value) => {}
+                if earlier == value || (is_content_type && agree(earlier, value)) => {}
             _ => *self = Self::Conflict,
         }
     }
 }
 
-/// The metadata of one record, collected while its headers are walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Metadata<'r> {
-    /// How the value is encoded.
-    pub content_type: Fact<'r>,
-    /// Which schema it claims.
-    pub schema_id: Fact<'r>,
+/// What a metadata header is about. The facts of keys stand behind those of values, in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// How it is encoded.
+    ContentType,
+    /// Which schema, as text.
+    SchemaId,
+    /// Confluent's id or GUID.
+    ConfluentId,
+    /// Apicurio's global id.
+    GlobalId,
+    /// Apicurio's content id.
+    ContentId,
+    /// Apicurio's hash of the content.
+    ContentHash,
+    /// Apicurio's group.
+    GroupId,
+    /// Apicurio's artifact.
+    ArtifactId,
+    /// Apicurio's version of the artifact.
+    Version,
+    /// Apicurio's encoding.
+    ApicurioEncoding,
+    /// Azure's id beside JSON.
+    AzureId,
+    /// The schema of a `CloudEvent`.
+    DataSchema,
 }
 
-impl<'r> Metadata<'r> {
+impl What {
+    const fn index(self) -> usize {
+        match self {
+            Self::ContentType => 0,
+            Self::SchemaId => 1,
+            Self::ConfluentId => 2,
+            Self::GlobalId => 3,
+            Self::ContentId => 4,
+            Self::ContentHash => 5,
+            Self::GroupId => 6,
+            Self::ArtifactId => 7,
+            Self::Version => 8,
+            Self::ApicurioEncoding => 9,
+            Self::AzureId => 10,
+            Self::DataSchema => 11,
+        }
+    }
+}
+
+/// Facts of one side of a record that has every convention.
+const ALL: usize = 12;
+/// Facts of values in the product's own convention.
+pub const OWN: usize = 2;
+/// Facts of values and keys in every convention.
+pub const EVERY: usize = 2 * ALL;
+
+/// Value or key: what metadata and schema are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The record's key.
+    Key,
+    /// The record's value.
+    Value,
+}
+
+impl Side {
+    const fn index(self) -> usize {
+        match self {
+            Self::Key => ALL,
+            Self::Value => 0,
+        }
+    }
+}
+
+/// The metadata of one record, collected while its headers are walked: the first `N` facts, [`OWN`] or [`EVERY`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata<'r, const N: usize> {
+    facts: [Fact<'r>; N],
+}
+
+impl<const N: usize> Default for Metadata<'_, N> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self { facts: [const { Fact::Missing }; N] }
+    }
+}
+
+impl<'r, const N: usize> Metadata<'r, N> {
     /// Takes one header of the record.
     #[inline(always)]
     pub fn visit(&mut self, names: &NameTable, key: &[u8], value: Option<&'r [u8]>) {
@@ -118,23 +272,44 @@ impl<'r> Metadata<'r> {
         let Some(ends) = ends(key) else { return self.add_unusual(names, key, value) };
         let is_name = |name: &&Name| name.text.len() == key.len() && name.ends == ends;
         if let Some(name) = names.names.iter().find(is_name) {
-            self.tell(name.what, value);
+            self.tell(name, value);
         }
     }
 
     #[inline(never)]
     fn add_unusual(&mut self, names: &NameTable, key: &[u8], value: Option<&'r [u8]>) {
         if let Some(name) = names.names.iter().find(|name| *name.text == *key) {
-            self.tell(name.what, value);
+            self.tell(name, value);
         }
     }
 
     #[inline]
-    fn tell(&mut self, what: What, value: Option<&'r [u8]>) {
-        match what {
-            What::ContentType => self.content_type.add(value, what),
-            What::SchemaId => self.schema_id.add(value, what),
+    fn tell(&mut self, name: &Name, value: Option<&'r [u8]>) {
+        if let Some(fact) = self.facts.get_mut(name.at) {
+            fact.add(value, name.is_content_type);
         }
+    }
+
+    /// What was found.
+    #[inline(always)]
+    #[must_use]
+    pub fn facts(&self) -> Facts<'_, 'r> {
+        Facts { all: &self.facts }
+    }
+}
+
+/// What the metadata headers of one record say.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'m, 'r> {
+    all: &'m [Fact<'r>],
+}
+
+impl<'r> Facts<'_, 'r> {
+    /// What they say of `what`, on one side.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, side: Side, what: What) -> Fact<'r> {
+        self.all.get(side.index() + what.index()).copied().unwrap_or_default()
     }
 }
 
@@ -147,31 +322,81 @@ pub struct NameTable {
 }
 
 impl NameTable {
-    /// The same names.
+    /// Those of the names that the conventions of values and keys look for.
     #[must_use]
-    pub fn new(names: &HeaderNames) -> Self {
-        let schema_id = Name::new(&names.schema_id, What::SchemaId);
-        let content_type = names.content_type.iter().map(|name| Name::new(name, What::ContentType));
-        let names: Vec<_> = std::iter::once(schema_id).chain(content_type).collect();
-        let lengths = names.iter().fold(0, |bits, name| bits | bit(name.text.len()));
-        Self { names, lengths }
+    pub fn new(names: &HeaderNames, value: &Conventions, key: Option<&Conventions>) -> Self {
+        let mut table: Vec<Name> = Vec::new();
+        let sides = [(Side::Value, Some(value)), (Side::Key, key)];
+        for (side, conventions) in sides {
+            for convention in conventions.iter().flat_map(|it| it.iter()) {
+                for (what, text) in looked_for(names, side, convention) {
+                    let name = Name::new(text, side, what);
+                    if table.iter().all(|it| (it.at, &it.text) != (name.at, &name.text)) {
+                        table.push(name);
+                    }
+                }
+            }
+        }
+        let lengths = table.iter().fold(0, |bits, name| bits | bit(name.text.len()));
+        Self { names: table, lengths }
     }
 
-    /// The name under which the schema reference is looked for.
+    /// The first name under which `what` is looked for, fit to be shown.
     #[must_use]
-    pub fn schema_id(&self) -> String {
-        self.first(What::SchemaId)
-    }
-
-    /// The first name under which the content type is looked for.
-    #[must_use]
-    pub fn content_type(&self) -> String {
-        self.first(What::ContentType)
-    }
-
-    fn first(&self, what: What) -> String {
-        let name = self.names.iter().find(|name| name.what == what);
+    pub fn shown(&self, side: Side, what: What) -> String {
+        let at = side.index() + what.index();
+        let name = self.names.iter().find(|name| name.at == at);
         name.map(|name| shown(&name.text)).unwrap_or_default()
+    }
+}
+
+/// The headers that a convention reads.
+fn looked_for(names: &HeaderNames, side: Side, convention: Convention) -> Vec<(What, &str)> {
+    let content_types = || {
+        let list = pick(side, &names.content_type, &names.key_content_type);
+        list.iter().map(|name| (What::ContentType, &**name))
+    };
+    let with_content_types = |what: What, name| {
+        let name: &str = name;
+        std::iter::once((what, name)).chain(content_types()).collect()
+    };
+    match convention {
+        Convention::ApicurioHeaders => {
+            let names = pick(side, &names.apicurio, &names.apicurio_key);
+            vec![
+                (What::GlobalId, &*names.global_id),
+                (What::ContentId, &*names.content_id),
+                (What::ContentHash, &*names.content_hash),
+                (What::GroupId, &*names.group_id),
+                (What::ArtifactId, &*names.artifact_id),
+                (What::Version, &*names.version),
+                (What::ApicurioEncoding, &*names.encoding),
+            ]
+        }
+        Convention::Azure => with_content_types(What::AzureId, &names.azure_schema_id),
+        Convention::CloudEvents => {
+            with_content_types(What::DataSchema, &names.cloudevents_dataschema)
+        }
+        Convention::ConfluentHeaders => {
+            let name = pick(side, &names.confluent_schema_id, &names.confluent_key_schema_id);
+            vec![(What::ConfluentId, &**name)]
+        }
+        Convention::Headers => {
+            with_content_types(What::SchemaId, pick(side, &names.schema_id, &names.key_schema_id))
+        }
+        Convention::ApicurioPrefix
+        | Convention::ApicurioPrefix64
+        | Convention::ApicurioPrefixAny
+        | Convention::ConfluentPrefix
+        | Convention::GluePrefix
+        | Convention::SingleObject => Vec::new(),
+    }
+}
+
+fn pick<T>(side: Side, value: T, key: T) -> T {
+    match side {
+        Side::Key => key,
+        Side::Value => value,
     }
 }
 
@@ -181,31 +406,26 @@ const fn bit(length: usize) -> u64 {
 
 #[derive(Debug)]
 struct Name {
-    what: What,
+    /// The place of the fact.
+    at: usize,
+    is_content_type: bool,
     text: Box<[u8]>,
     /// What [`ends`] says, or anything if it says nothing.
     ends: (u64, u64),
 }
 
-/// What a metadata header is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    ContentType,
-    SchemaId,
-}
-
 impl Name {
-    fn new(text: &str, what: What) -> Self {
-        Self { what, text: text.as_bytes().into(), ends: ends(text.as_bytes()).unwrap_or_default() }
+    fn new(text: &str, side: Side, what: What) -> Self {
+        let ends = ends(text.as_bytes()).unwrap_or_default();
+        let at = side.index() + what.index();
+        let is_content_type = what == What::ContentType;
+        Self { at, is_content_type, text: text.as_bytes().into(), ends }
     }
 }
 
-impl What {
-    /// Whether two different values say the same: `avro` and `application/avro` under the two names are not at odds.
-    fn agree(self, one: &[u8], other: &[u8]) -> bool {
-        self == Self::ContentType
-            && Encoding::parse(one).is_some_and(|one| Encoding::parse(other) == Some(one))
-    }
+/// Whether two different content types say the same: `avro` and `application/avro` under the two names are not at odds.
+fn agree(one: &[u8], other: &[u8]) -> bool {
+    Encoding::parse(one).is_some_and(|one| Encoding::parse(other) == Some(one))
 }
 
 /// The first and the last eight bytes of a text of eight to sixteen: with its length, they are all of it.
@@ -223,13 +443,21 @@ fn ends(text: &[u8]) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
-    fn metadata<'r>(headers: &[(&str, Option<&'r str>)]) -> Metadata<'r> {
-        let names = NameTable::new(&HeaderNames::default());
+    fn metadata<'r>(headers: &[(&str, Option<&'r str>)]) -> Metadata<'r, OWN> {
+        let names = NameTable::new(&HeaderNames::default(), &Conventions::default(), None);
         let mut metadata = Metadata::default();
         for (key, value) in headers {
             metadata.visit(&names, key.as_bytes(), value.map(str::as_bytes));
         }
         metadata
+    }
+
+    fn schema_id<'r>(metadata: &Metadata<'r, OWN>) -> Fact<'r> {
+        metadata.facts().get(Side::Value, What::SchemaId)
+    }
+
+    fn content_type<'r>(metadata: &Metadata<'r, OWN>) -> Fact<'r> {
+        metadata.facts().get(Side::Value, What::ContentType)
     }
 
     #[test]
@@ -255,25 +483,25 @@ mod tests {
     #[test]
     fn a_header_that_stands_twice_counts_once_only_with_equal_values() {
         let twice = metadata(&[("schema-id", Some("1")), ("schema-id", Some("1"))]);
-        assert_eq!(twice.schema_id, Fact::Value(b"1"));
+        assert_eq!(schema_id(&twice), Fact::Value(b"1"));
         let differing = metadata(&[("schema-id", Some("1")), ("schema-id", Some("2"))]);
-        assert_eq!(differing.schema_id, Fact::Conflict);
+        assert_eq!(schema_id(&differing), Fact::Conflict);
         let third = metadata(&[
             ("schema-id", Some("1")),
             ("schema-id", Some("2")),
             ("schema-id", Some("1")),
         ]);
-        assert_eq!(third.schema_id, Fact::Conflict);
+        assert_eq!(schema_id(&third), Fact::Conflict);
     }
 
     #[test]
     fn the_two_names_of_the_content_type_may_not_be_at_odds() {
         let agreed =
             [("content-type", Some("application/avro")), ("serialization-type", Some("avro"))];
-        assert_eq!(metadata(&agreed).content_type, Fact::Value(b"application/avro"));
+        assert_eq!(content_type(&metadata(&agreed)), Fact::Value(b"application/avro"));
         for other in ["avro-json", "text/plain", ""] {
             let odds = [("content-type", Some(other)), ("serialization-type", Some("avro"))];
-            assert_eq!(metadata(&odds).content_type, Fact::Conflict, "{other}");
+            assert_eq!(content_type(&metadata(&odds)), Fact::Conflict, "{other}");
         }
     }
 
@@ -283,11 +511,11 @@ mod tests {
         for length in 1..=80 {
             let name = &text[..length];
             let names = HeaderNames { schema_id: name.to_owned(), ..HeaderNames::default() };
-            let table = NameTable::new(&names);
+            let table = NameTable::new(&names, &Conventions::default(), None);
             let finds = |key: &[u8]| {
-                let mut metadata = Metadata::default();
+                let mut metadata = Metadata::<OWN>::default();
                 metadata.visit(&table, key, Some(b"1"));
-                metadata.schema_id == Fact::Value(b"1")
+                schema_id(&metadata) == Fact::Value(b"1")
             };
             assert!(finds(name.as_bytes()), "{name}");
             for at in 0..length {
@@ -319,7 +547,7 @@ mod tests {
             (&[one, null, null], Fact::Conflict),
         ];
         for (headers, expected) in table {
-            assert_eq!(metadata(headers).schema_id, expected, "{headers:?}");
+            assert_eq!(schema_id(&metadata(headers)), expected, "{headers:?}");
         }
     }
 }

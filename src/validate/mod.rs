@@ -1,6 +1,9 @@
 //! Facts (verdict), then opinion (policy), then plan. No sockets, no metrics, no logs.
 
+pub mod claim;
+pub mod convention;
 pub mod judge;
+mod memo;
 pub mod metadata;
 pub mod plan;
 pub mod policy;

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
-use super::verdict::{BatchFault, PartitionVerdict};
+use super::{
+    claim::Reader,
+    convention::Conventions,
+    metadata::{HeaderNames, NameTable, Side},
+    verdict::{BatchFault, PartitionVerdict},
+};
 use crate::{
     reason::Reason,
     schema::{References, SchemaRef},
@@ -80,6 +85,10 @@ pub struct RuleSettings {
     pub allow_schemas: Vec<String>,
     /// `rules[].sequence_guard`.
     pub sequence_guard: SequenceGuard,
+    /// How values may name their schema (`rules[].conventions`).
+    pub conventions: Conventions,
+    /// The same of keys; `None`: keys are not looked at (`rules[].key_conventions`).
+    pub key_conventions: Option<Conventions>,
 }
 
 impl Default for RuleSettings {
@@ -92,7 +101,48 @@ impl Default for RuleSettings {
             on_registry_unavailable: OnUnavailable::Retry,
             allow_schemas: Vec::new(),
             sequence_guard: SequenceGuard::On,
+            conventions: Conventions::default(),
+            key_conventions: None,
         }
+    }
+}
+
+/// How the records of a topic name their schemas.
+#[derive(Debug)]
+pub struct Naming {
+    /// The headers that are looked for.
+    pub names: NameTable,
+    /// How values may do it.
+    pub value: Conventions,
+    /// The same of keys, where they are looked at.
+    pub key: Option<Conventions>,
+    own: bool,
+}
+
+impl Naming {
+    fn new(rule: &RuleSettings, names: &HeaderNames) -> Self {
+        let (value, key) = (rule.conventions.clone(), rule.key_conventions.clone());
+        let names = NameTable::new(names, &value, key.as_ref());
+        let own = value.is_headers_only() && key.is_none();
+        Self { names, value, key, own }
+    }
+
+    /// Whether only values are looked at, and only the product's own convention is accepted.
+    #[inline]
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// Reads what one side of a record claims.
+    #[inline]
+    #[must_use]
+    pub fn reader(&self, side: Side) -> Reader<'_> {
+        let conventions = match (side, &self.key) {
+            (Side::Key, Some(key)) => key,
+            _ => &self.value,
+        };
+        Reader { conventions, names: &self.names, side }
     }
 }
 
@@ -109,14 +159,17 @@ pub struct TopicPolicy {
     pub on_registry_unavailable: OnUnavailable,
     /// Whether followers of a withheld batch are withheld.
     pub sequence_guard: SequenceGuard,
+    /// How records name their schemas.
+    pub naming: Naming,
     allow_schemas: Vec<WildMatch>,
 }
 
 impl TopicPolicy {
-    /// The policy that `rule` asks for.
+    /// The policy that `rule` asks for, where metadata headers are called `names`.
     #[must_use]
-    pub fn new(rule: &RuleSettings) -> Self {
+    pub fn new(rule: &RuleSettings, names: &HeaderNames) -> Self {
         Self {
+            naming: Naming::new(rule, names),
             mode: rule.mode,
             check: rule.check,
             tombstones: rule.tombstones,
@@ -225,23 +278,24 @@ struct TopicGlob {
 }
 
 impl Policy {
-    /// Compiles `rules`, the first that matches wins, and `default` for topics that none matches.
+    /// Compiles `rules`, the first that matches wins, and `default` for topics that none matches; metadata headers are
+    /// called `names`.
     #[must_use]
-    pub fn new(rules: &[RuleSettings], default: &RuleSettings) -> Self {
+    pub fn new(rules: &[RuleSettings], default: &RuleSettings, names: &HeaderNames) -> Self {
         let rules = rules.iter().map(|rule| Rule {
             topics: rule.topics.iter().map(|glob| TopicGlob::new(glob)).collect(),
-            policy: Arc::new(TopicPolicy::new(rule)),
+            policy: Arc::new(TopicPolicy::new(rule, names)),
         });
         let rules: Vec<_> = rules.collect();
         let internal = RuleSettings { mode: Mode::Off, ..RuleSettings::default() };
-        let default = Arc::new(TopicPolicy::new(default));
+        let default = Arc::new(TopicPolicy::new(default, names));
         let enforces = rules
             .iter()
             .map(|rule| &rule.policy)
             .chain([&default])
             .any(|it| it.mode == Mode::Enforce);
         let unnamed = (!enforces).then(|| Arc::clone(&default));
-        Self { rules, default, internal: Arc::new(TopicPolicy::new(&internal)), unnamed }
+        Self { rules, default, internal: Arc::new(TopicPolicy::new(&internal, names)), unnamed }
     }
 
     /// What the rules say about a topic whose name is not known: something only where none of them refuses anything.
@@ -299,7 +353,7 @@ mod tests {
     #[test]
     fn the_first_rule_that_matches_wins() {
         let rules = [rule(&["orders.eu"], Mode::Off), rule(&["orders.*", "users"], Mode::Observe)];
-        let policy = Policy::new(&rules, &RuleSettings::default());
+        let policy = Policy::new(&rules, &RuleSettings::default(), &HeaderNames::default());
         let table = [
             ("orders.eu", Mode::Off),
             ("orders.us", Mode::Observe),
@@ -322,13 +376,16 @@ mod tests {
             "app-x-repartition",
         ];
         for rules in [&[][..], &[rule(&["*"], Mode::Enforce)]] {
-            let policy = Policy::new(rules, &RuleSettings::default());
+            let policy = Policy::new(rules, &RuleSettings::default(), &HeaderNames::default());
             for topic in internal {
                 assert_eq!(policy.for_topic(topic).mode, Mode::Off, "{topic}");
             }
         }
-        let policy =
-            Policy::new(&[rule(&["*-changelog"], Mode::Enforce)], &RuleSettings::default());
+        let policy = Policy::new(
+            &[rule(&["*-changelog"], Mode::Enforce)],
+            &RuleSettings::default(),
+            &HeaderNames::default(),
+        );
         assert_eq!(policy.for_topic("app-store-changelog").mode, Mode::Enforce);
     }
 
@@ -342,7 +399,7 @@ mod tests {
             (vec![rule(&["a"], Mode::Observe)], Mode::Off, Some(Mode::Off)),
         ];
         for (rules, mode, expected) in table {
-            let policy = Policy::new(&rules, &default(mode));
+            let policy = Policy::new(&rules, &default(mode), &HeaderNames::default());
             assert_eq!(policy.for_unnamed().map(|policy| policy.mode), expected, "{rules:?}");
         }
     }
@@ -353,7 +410,7 @@ mod tests {
             allow_schemas: vec!["users/*".into(), "7".into(), "http://other/*".into()],
             ..RuleSettings::default()
         };
-        let policy = TopicPolicy::new(&rule);
+        let policy = TopicPolicy::new(&rule, &HeaderNames::default());
         let references = References::new(&RegistrySettings {
             url: Some("http://registry:8081".parse().unwrap()),
             allow: vec!["http://other".parse().unwrap()],

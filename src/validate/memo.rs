@@ -1,0 +1,136 @@
+//! The schema references that one connection met last: records of one batch mostly share a few, and so do batches.
+
+use std::sync::Arc;
+
+use super::{
+    claim::{Notation, Written},
+    judge::Found,
+};
+use crate::{
+    limits::KIB,
+    schema::{References, SchemaRef},
+};
+
+/// Schema references that a connection remembers.
+const MEMO_ENTRIES: usize = 8;
+/// Longest written reference that is remembered from record to record, in bytes.
+pub(super) const MAX_MEMO_BYTES: usize = 2 * KIB;
+/// Longest one that is remembered from batch to batch.
+const KEPT_MEMO_BYTES: usize = 256;
+/// Stands between the parts of a reference of several; no text has this byte.
+const BETWEEN: u8 = 0xff;
+
+/// Latest first.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    /// Who has read them: for somebody else they mean something else.
+    reader: Option<Arc<References>>,
+    latest: MemoEntry,
+    /// Empty with most connections: they hold no more than they use.
+    others: Vec<MemoEntry>,
+}
+
+/// One reference as it was written. Empty, it is a free place.
+#[derive(Debug, Default)]
+struct MemoEntry {
+    notation: Notation,
+    written: Vec<u8>,
+    /// What it says, if it can be read.
+    reference: Option<SchemaRef>,
+    /// What that leads to: good for one walk, which is of one moment and one topic.
+    found: Option<Found>,
+}
+
+impl Memo {
+    pub(super) fn is_read_by(&mut self, reader: &Arc<References>) {
+        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
+            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+        }
+    }
+
+    /// What `written` leads to, asking `find` only if no record of the walk had it lately.
+    pub(super) fn find(
+        &mut self,
+        written: &Written<'_>,
+        find: impl FnOnce(&mut Option<SchemaRef>) -> Found,
+    ) -> &Found {
+        if !self.latest.is_of(written) {
+            self.bring_forward(written);
+        }
+        let MemoEntry { reference, found, .. } = &mut self.latest;
+        found.get_or_insert_with(|| find(reference))
+    }
+
+    /// Makes the entry of `written` the latest: its own, or a new one, or the one that was not used for longest.
+    #[inline(never)]
+    fn bring_forward(&mut self, written: &Written<'_>) {
+        let own = self.others.iter().position(|entry| entry.is_of(written));
+        if own.is_some() || !self.latest.written.is_empty() {
+            if own.is_none() && self.others.len() + 1 < MEMO_ENTRIES {
+                self.others.push(MemoEntry::default());
+            }
+            let moved = own.map_or(self.others.len(), |at| at + 1);
+            if let Some(moved @ [_, ..]) = self.others.get_mut(..moved) {
+                moved.rotate_right(1);
+                if let [first, ..] = moved {
+                    std::mem::swap(first, &mut self.latest);
+                }
+            }
+        }
+        if !self.latest.is_of(written) {
+            self.latest.begin(written);
+        }
+    }
+
+    pub(super) fn forget_found(&mut self) {
+        for entry in self.others.iter_mut().chain([&mut self.latest]) {
+            entry.found = None;
+            if entry.written.capacity() > KEPT_MEMO_BYTES {
+                *entry = MemoEntry::default();
+            }
+        }
+    }
+}
+
+impl MemoEntry {
+    #[inline]
+    fn is_of(&self, written: &Written<'_>) -> bool {
+        let [first, ..] = written.parts;
+        let same = self.notation == written.notation && !self.written.is_empty();
+        if written.notation == Notation::Artifact {
+            return same && self.is_of_parts(&written.parts);
+        }
+        same && self.written == first
+    }
+
+    fn is_of_parts(&self, parts: &[&[u8]]) -> bool {
+        let mut rest = &*self.written;
+        for (at, part) in parts.iter().enumerate() {
+            let between: &[u8] = if at == 0 { &[] } else { &[BETWEEN] };
+            let behind = rest.strip_prefix(between).and_then(|rest| rest.strip_prefix(*part));
+            let Some(behind) = behind else { return false };
+            rest = behind;
+        }
+        rest.is_empty()
+    }
+
+    /// Those past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
+    fn begin(&mut self, written: &Written<'_>) {
+        (self.reference, self.found) = (None, None);
+        self.notation = written.notation;
+        self.written.clear();
+        let parts: &[&[u8]] = match written.notation {
+            Notation::Artifact => &written.parts,
+            _ => written.parts.split_at_checked(1).map_or(&[], |(first, _)| first),
+        };
+        if parts.iter().map(|part| part.len() + 1).sum::<usize>() > MAX_MEMO_BYTES + 1 {
+            return;
+        }
+        for (at, part) in parts.iter().enumerate() {
+            if at > 0 {
+                self.written.push(BETWEEN);
+            }
+            self.written.extend_from_slice(part);
+        }
+    }
+}
