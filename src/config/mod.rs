@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod listen;
 mod node;
+mod registry;
 mod section;
 mod sections;
 mod tls;
