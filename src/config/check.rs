@@ -229,7 +229,7 @@ pub(super) fn schemas_can_be_had<'a>(
     registry: &RegistrySettings,
     mut rules: impl Iterator<Item = &'a RuleSettings>,
 ) {
-    let nowhere = registry.url.is_none() && registry.allow.is_empty();
+    let nowhere = registry.is_nowhere();
     let needed = rules.any(|rule| rule.mode != Mode::Off && rule.check == Check::Value);
     if nowhere && needed && !root.is_faulty("registry") {
         let message = "missing: without it and without registry.allow no schema can be found, so no record could pass";

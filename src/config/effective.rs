@@ -7,9 +7,11 @@ use std::{
 };
 
 use rustls_pki_types::ServerName;
+use url::Url;
 
 use super::{
     Config,
+    registry::{APIS, Api},
     sections::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
         ROUTINGS, SASL_MECHANISMS, TOMBSTONES,
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     limits::FrameLimit,
     proxy::settings::{ListenSettings, PortRange},
-    schema::{CacheSettings, RegistrySettings},
+    schema::{CacheSettings, CredentialFiles, RegistryAccess, RegistryApi, RegistrySettings},
     tls::{ClientTlsSettings, ServerTlsSettings},
     validate::{
         convention::{Convention, Conventions},
@@ -207,22 +209,65 @@ fn port_range(range: &PortRange) -> Tree {
 }
 
 fn registry(registry: &RegistrySettings, cache: &CacheSettings) -> Tree {
-    let allow = registry.allow.iter().map(|url| text(url.origin().ascii_serialization()));
-    Tree::Map(vec![
-        ("url", optional(registry.url.as_ref())),
+    let allow = registry.allow.iter().map(|url| text(shown_origin(url)));
+    let others =
+        registry.others.iter().map(|other| Tree::Map(endpoint(Some(&other.url), &other.access)));
+    let mut keys = endpoint(registry.url.as_ref(), &registry.access);
+    keys.extend([
         ("allow", Tree::List(allow.collect())),
+        ("others", Tree::List(others.collect())),
         ("request_timeout", span(registry.request_timeout)),
         ("max_concurrent_requests", number(registry.max_concurrent_requests)),
-        (
-            "cache",
-            Tree::Map(vec![
-                ("max_entries", number(cache.max_entries)),
-                ("document_ttl", span(cache.document_ttl)),
-                ("negative_ttl", span(cache.negative_ttl)),
-                ("unavailable_ttl", span(cache.unavailable_ttl)),
-                ("stale_ttl", span(cache.stale_ttl)),
-            ]),
-        ),
+        ("cache", cache_tree(cache)),
+    ]);
+    Tree::Map(keys)
+}
+
+fn cache_tree(cache: &CacheSettings) -> Tree {
+    Tree::Map(vec![
+        ("max_entries", number(cache.max_entries)),
+        ("document_ttl", span(cache.document_ttl)),
+        ("negative_ttl", span(cache.negative_ttl)),
+        ("unavailable_ttl", span(cache.unavailable_ttl)),
+        ("stale_ttl", span(cache.stale_ttl)),
+    ])
+}
+
+fn shown_origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// One registry: where it is and how it is asked.
+fn endpoint(url: Option<&Url>, access: &RegistryAccess) -> Vec<(&'static str, Tree)> {
+    let (api, template, folder) = match &access.api {
+        RegistryApi::Apicurio => (Api::Apicurio, None, None),
+        RegistryApi::Confluent => (Api::Confluent, None, None),
+        RegistryApi::Directory { path } => (Api::Directory, None, Some(path)),
+        RegistryApi::Documents { template } => (Api::Documents, template.as_ref(), None),
+    };
+    let (username, password, token) = match &access.credentials {
+        CredentialFiles::Basic { username, password } => (Some(username), Some(password), None),
+        CredentialFiles::Bearer { token } => (None, None, Some(token)),
+        CredentialFiles::None => (None, None, None),
+    };
+    vec![
+        ("url", optional(url)),
+        ("api", word(word_for(&APIS, api))),
+        ("template", optional(template)),
+        ("path", path(folder)),
+        ("username_file", path(username)),
+        ("password_file", path(password)),
+        ("token_file", path(token)),
+        ("tls", access.tls.as_ref().map_or(Tree::Null, registry_tls)),
+    ]
+}
+
+fn registry_tls(tls: &ClientTlsSettings) -> Tree {
+    let identity = tls.identity.as_ref();
+    Tree::Map(vec![
+        ("ca", path(tls.ca.as_ref())),
+        ("certificate", path(identity.map(|files| &files.certificate))),
+        ("key", path(identity.map(|files| &files.key))),
     ])
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod listen;
 mod naming;
 mod node;
+mod registry;
 mod section;
 mod sections;
 mod tls;

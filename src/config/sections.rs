@@ -7,11 +7,10 @@ use super::{
     listen::{Bound, listen},
     naming::{conventions, key_conventions, metadata},
     node::Value,
+    registry::registry,
     section::{Given, Located, Section},
     upstream::upstream,
-    values::{
-        base_url, duration, integer, origin, size, socket_address, text, topic_pattern, word,
-    },
+    values::{duration, integer, size, socket_address, text, topic_pattern, word},
 };
 use crate::{
     admin::AdminSettings,
@@ -19,7 +18,6 @@ use crate::{
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
-    schema::{CacheSettings, RegistrySettings},
     validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
 };
 
@@ -119,54 +117,6 @@ pub(super) fn required<T>(
         section.fail(&section.origin().clone(), key, "missing");
     }
     given.value()
-}
-
-fn registry(mut section: Section<'_>) -> (RegistrySettings, CacheSettings) {
-    let default = RegistrySettings::default();
-    let url = section.given("url", base_url).value();
-    let allow = section.list("allow", origin).value().unwrap_or_default();
-    let settings = RegistrySettings {
-        url,
-        allow: allow.into_iter().map(|located| located.value).collect(),
-        request_timeout: section.or(
-            "request_timeout",
-            default.request_timeout,
-            duration(MILLI * 10..=MINUTE),
-        ),
-        max_concurrent_requests: section.or(
-            "max_concurrent_requests",
-            default.max_concurrent_requests,
-            integer(1..=1_000),
-        ),
-    };
-    let cache = cache(section.section("cache"));
-    section.finish();
-    (settings, cache)
-}
-
-fn cache(mut section: Section<'_>) -> CacheSettings {
-    let default = CacheSettings::default();
-    let cache = CacheSettings {
-        max_entries: section.or("max_entries", default.max_entries, integer(1..=10_000_000)),
-        document_ttl: section.or(
-            "document_ttl",
-            default.document_ttl,
-            duration(Duration::ZERO..=DAY * 30),
-        ),
-        negative_ttl: section.or(
-            "negative_ttl",
-            default.negative_ttl,
-            duration(Duration::ZERO..=DAY),
-        ),
-        unavailable_ttl: section.or(
-            "unavailable_ttl",
-            default.unavailable_ttl,
-            duration(Duration::ZERO..=HOUR),
-        ),
-        stale_ttl: section.or("stale_ttl", default.stale_ttl, duration(Duration::ZERO..=DAY * 30)),
-    };
-    section.finish();
-    cache
 }
 
 fn named_rule(mut section: Section<'_>) -> RuleSettings {
@@ -353,5 +303,5 @@ fn plain<T>(located: Vec<Located<T>>) -> Vec<T> {
 const GIB: usize = 1024 * MIB;
 pub(super) const MILLI: Duration = Duration::from_millis(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);

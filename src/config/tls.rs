@@ -1,4 +1,4 @@
-//! The sections `listen.tls` and `upstream.tls`: paths, and on request whether the files at them can be used.
+//! The sections `tls` of listener, brokers and registries: paths, and on request whether the files at them can be used.
 
 use std::path::PathBuf;
 
@@ -39,14 +39,25 @@ fn server_keys(section: &mut Section<'_>) -> Result<ServerTlsSettings, ()> {
 /// `upstream.tls`, and where it says that we have a certificate. `Err`: faulty, and noted.
 pub(super) fn client(upstream: &mut Section<'_>) -> Result<Client, ()> {
     let Some(mut section) = mapping(upstream)? else { return Ok(Client::default()) };
-    let client = client_keys(&mut section);
+    let name = section.given("server_name", server_name);
+    let client = client_keys(&mut section, name);
     section.finish();
     client
 }
 
-fn client_keys(section: &mut Section<'_>) -> Result<Client, ()> {
+/// `tls` of a registry, whose certificate must have the name that stands in its URL. `Err`: faulty, and noted.
+pub(super) fn registry(registry: &mut Section<'_>) -> Result<Option<ClientTlsSettings>, ()> {
+    let Some(mut section) = mapping(registry)? else { return Ok(None) };
+    let client = client_keys(&mut section, Given::Absent);
+    section.finish();
+    client.map(|client| client.settings)
+}
+
+fn client_keys(
+    section: &mut Section<'_>,
+    server_name: Given<ServerName<'static>>,
+) -> Result<Client, ()> {
     let ca = section.given("ca", text);
-    let server_name = section.given("server_name", server_name);
     let (own, identity) = identity(section)?;
     let places = Places { own, ca: (place(section, &ca), "ca") };
     let settings = ClientTlsSettings {

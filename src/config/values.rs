@@ -14,6 +14,7 @@ use super::{node::Value, section::wanted};
 use crate::{
     limits::{KIB, MIB},
     proxy::{advertised_host::AdvertisedHost, settings::BrokerAddress},
+    schema::Template,
     text::{shown, shown_reference},
     wire::NodeId,
 };
@@ -198,8 +199,19 @@ fn host_name(text: &str) -> Option<&str> {
     (!text.is_empty() && text.len() <= 253 && text.bytes().all(legal)).then_some(text)
 }
 
-/// The base URL of a registry, without what could be secret or would be lost.
+/// The base URL of a registry.
 pub(super) fn base_url(value: &Value) -> Result<Url, String> {
+    let url = http_url(value)?;
+    match url.host_str() {
+        Some(host) if host.contains('*') => {
+            Err(format!("must name one host, found \"{}\"", shown(host.as_bytes())))
+        }
+        _ => Ok(url),
+    }
+}
+
+/// A URL without what could be secret or would be lost.
+fn http_url(value: &Value) -> Result<Url, String> {
     const WHAT: &str = "an http or https URL with a host, such as http://schema-registry.svc:8081";
     let Value::Text(text) = value else { return Err(wanted(WHAT, value)) };
     let found = shown_reference(text.as_bytes());
@@ -215,16 +227,33 @@ pub(super) fn base_url(value: &Value) -> Result<Url, String> {
     Ok(url)
 }
 
-/// An origin: scheme, host and port.
+/// An origin: scheme, host and port. `*.` in front of a host stands for every name below it.
 pub(super) fn origin(value: &Value) -> Result<Url, String> {
-    let url = base_url(value)?;
+    let url = http_url(value)?;
     if url.path() != "/" {
         return Err(format!(
             "must be an origin (scheme, host and port) without the path {}",
             url.path()
         ));
     }
+    let host = url.host_str().unwrap_or_default();
+    let below = host.strip_prefix("*.").unwrap_or(host);
+    let too_wide = below.len() < host.len() && !below.trim_end_matches('.').contains('.');
+    if below.contains('*') || too_wide {
+        return Err(format!(
+            "may have a * only as the first label of a host with two labels or more behind it, such as https://*.example.com, found \"{}\"",
+            shown(host.as_bytes())
+        ));
+    }
     Ok(url)
+}
+
+/// A path with a place for what a record names.
+pub(super) fn template(value: &Value) -> Result<Template, String> {
+    const WHAT: &str =
+        "a path with one of {id}, {guid}, {guid_hex} and {fingerprint} in it, such as /by-id/{id}";
+    let template = Template::parse(&text(value)?);
+    template.ok_or_else(|| wanted(WHAT, value))
 }
 
 /// A topic name, or a glob with `*` and `?`.

@@ -7,16 +7,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::{
-    Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistrySettings, Schema,
-    SchemaRef, SchemaSource, SourceError,
+    Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistryApi, RegistryKey,
+    RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError,
     confluent::Registry,
     document::{self, Answered},
     fetch::{Fetcher, not_allowed},
+    registries::Registries,
 };
 use crate::limits::SchemaLimits;
 
 /// Asks registries and other HTTP servers, those of the allowed origins only.
 pub struct HttpSource {
+    registries: Registries,
     fetcher: Fetcher,
     limits: SchemaLimits,
     compile: Compile,
@@ -86,6 +88,7 @@ impl HttpSource {
             limits.max_schema_bytes.saturating_mul(MAX_ESCAPING).saturating_add(MAX_WRAPPING);
         let fetcher = Fetcher::new(settings, body).map_err(|source| HttpSourceError { source })?;
         Ok(Self {
+            registries: Registries::new(settings),
             fetcher,
             limits,
             compile,
@@ -102,14 +105,47 @@ impl HttpSource {
         let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Registered { registry: base, .. }) =
             reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
+        if self.registries.folder(&url).is_some() {
+            return Err(SourceError::unavailable("registry.api directory is not supported yet"));
+        }
         let slot = self.slots.take(&url).await?;
         let SchemaRef::Registered { key, .. } = reference else {
             return self.document(reference, &url, previous, slot).await;
         };
-        let registry = Registry::new(&self.fetcher, &self.limits, base);
-        let documents = registry.schema(key).await?;
+        let documents = self.registered(base, &url, key).await?;
         let schema = self.compile(reference, documents, slot).await?;
         Ok(Arc::new(Fetched::immutable(schema)))
+    }
+
+    /// Asks the registry at `base`, which is `url`, in the way that it understands. One that is not configured is one with
+    /// Confluent's API.
+    async fn registered(
+        &self,
+        base: &str,
+        url: &Url,
+        key: &RegistryKey,
+    ) -> Result<Documents, SourceError> {
+        let configured = self.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
+        let api = configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api);
+        match api {
+            RegistryApi::Confluent => {
+                Registry::new(&self.fetcher, &self.limits, base).schema(key).await
+            }
+            RegistryApi::Documents { template } => {
+                let path = template.as_ref().and_then(|template| template.fill(key));
+                let url = path.and_then(|path| Url::parse(&format!("{base}{path}")).ok());
+                let url = url.ok_or_else(|| {
+                    SourceError::invalid(format!("a schema has no {} there", key.kind()))
+                })?;
+                match document::ask(&self.fetcher, &self.limits, &url, None).await? {
+                    Answered::Documents(documents, ..) => Ok(documents),
+                    Answered::NotModified(_) => Err(not_asked()),
+                }
+            }
+            RegistryApi::Apicurio | RegistryApi::Directory { .. } => {
+                Err(SourceError::unavailable("registry.api apicurio is not supported yet"))
+            }
+        }
     }
 
     async fn document(
@@ -128,9 +164,7 @@ impl HttpSource {
             (Answered::NotModified(lifetime), Some(previous)) => {
                 Ok(Arc::new(still_valid(previous, lifetime)))
             }
-            (Answered::NotModified(_), None) => {
-                Err(SourceError::unavailable("answered that nothing was modified"))
-            }
+            (Answered::NotModified(_), None) => Err(not_asked()),
         }
     }
 
@@ -168,6 +202,11 @@ impl SchemaSource for HttpSource {
     }
 }
 
+/// Who was not told what is known cannot say that it has not changed.
+fn not_asked() -> SourceError {
+    SourceError::unavailable("answered that nothing was modified")
+}
+
 /// What was known stays, for as long as the server now says. A server that says nothing this time stands by what it said.
 fn still_valid(previous: &Fetched, lifetime: Lifetime) -> Fetched {
     let lifetime = match lifetime {
@@ -188,7 +227,7 @@ const MAX_LOOKUP_TIMEOUTS: u32 = 10;
 mod tests {
     use super::*;
     use crate::schema::{
-        RegistryKey, RequestOutcome, SchemaId,
+        RequestOutcome, SchemaId,
         testing::{Reply, Server, reference, settings, source, target},
     };
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use super::spelling::percent_decoded;
+
 /// Number that one registry with the Confluent API gave to a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SchemaId(pub u32);
@@ -107,9 +109,10 @@ impl fmt::Display for RegistryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Artifact(ArtifactVersion { group, artifact, version }) => {
-                write!(f, "groups/{group}/artifacts/{artifact}/versions/{version}")
+                let (group, artifact) = (Segment(group), Segment(artifact));
+                write!(f, "groups/{group}/artifacts/{artifact}/versions/{}", Segment(version))
             }
-            Self::ContentHash(hash) => write!(f, "ids/contentHashes/{hash}"),
+            Self::ContentHash(hash) => write!(f, "ids/contentHashes/{}", Segment(hash)),
             Self::ContentId(id) => write!(f, "ids/contentIds/{id}"),
             Self::Fingerprint(fingerprint) => write!(f, "fingerprints/{fingerprint:016x}"),
             Self::GlobalId(id) => write!(f, "ids/globalIds/{id}"),
@@ -117,6 +120,70 @@ impl fmt::Display for RegistryKey {
             Self::Id(id) => write!(f, "schemas/ids/{}", id.0),
         }
     }
+}
+
+impl RegistryKey {
+    /// Reads what [`RegistryKey`] is displayed as, where that is the one spelling of it.
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        let mut segments = path.split('/');
+        let mut next = || segments.next();
+        let key = match (next()?, next()?, next()) {
+            ("fingerprints", digits, None) => {
+                u64::from_str_radix(digits, 16).ok().map(Self::Fingerprint)
+            }
+            ("groups", group, Some("artifacts")) => {
+                let (artifact, "versions", version) = (next()?, next()?, next()?) else {
+                    return None;
+                };
+                Some(Self::Artifact(ArtifactVersion {
+                    group: decoded(group)?,
+                    artifact: decoded(artifact)?,
+                    version: decoded(version)?,
+                }))
+            }
+            ("ids", "contentHashes", Some(hash)) => decoded(hash).map(Self::ContentHash),
+            ("ids", "contentIds", Some(digits)) => digits.parse().ok().map(Self::ContentId),
+            ("ids", "globalIds", Some(digits)) => digits.parse().ok().map(Self::GlobalId),
+            ("schemas", "guids", Some(guid)) => Guid::parse(guid).map(Self::Guid),
+            ("schemas", "ids", Some(digits)) => SchemaId::parse(digits).map(Self::Id),
+            _ => None,
+        };
+        key.filter(|key| key.to_string() == path)
+    }
+
+    /// What this kind of number or name is called.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Artifact(_) => "artifact",
+            Self::ContentHash(_) => "content hash",
+            Self::ContentId(_) => "content id",
+            Self::Fingerprint(_) => "fingerprint",
+            Self::GlobalId(_) => "global id",
+            Self::Guid(_) => "GUID",
+            Self::Id(_) => "id",
+        }
+    }
+}
+
+/// Text as one segment of a path.
+struct Segment<'a>(&'a str);
+
+impl fmt::Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                write!(f, "{}", char::from(byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a segment stands for.
+fn decoded(segment: &str) -> Option<Arc<str>> {
+    String::from_utf8(percent_decoded(segment.as_bytes())).ok().map(Arc::from)
 }
 
 #[cfg(test)]
@@ -142,6 +209,48 @@ mod tests {
         ];
         for text in broken {
             assert_eq!(Guid::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_one_path() {
+        let artifact = |group: &str, artifact: &str, version: &str| {
+            RegistryKey::Artifact(ArtifactVersion {
+                group: group.into(),
+                artifact: artifact.into(),
+                version: version.into(),
+            })
+        };
+        let table = [
+            (artifact("default", "users", "1"), "groups/default/artifacts/users/versions/1"),
+            (artifact("a/b", "ü?", "1 0"), "groups/a%2Fb/artifacts/%C3%BC%3F/versions/1%200"),
+            (RegistryKey::ContentHash("ab12".into()), "ids/contentHashes/ab12"),
+            (RegistryKey::ContentId(7), "ids/contentIds/7"),
+            (RegistryKey::Fingerprint(10), "fingerprints/000000000000000a"),
+            (RegistryKey::GlobalId(i64::MAX), "ids/globalIds/9223372036854775807"),
+            (
+                RegistryKey::Guid(Guid([1; 16])),
+                "schemas/guids/01010101-0101-0101-0101-010101010101",
+            ),
+            (RegistryKey::Id(SchemaId(42)), "schemas/ids/42"),
+        ];
+        for (key, path) in table {
+            assert_eq!(key.to_string(), path);
+            assert_eq!(RegistryKey::of_path(path), Some(key), "{path}");
+        }
+        for path in [
+            "",
+            "42",
+            "schemas/ids/042",
+            "schemas/ids/42/",
+            "schemas/ids/2147483648",
+            "ids/globalIds/+7",
+            "ids/globalIds/x",
+            "fingerprints/a",
+            "groups/a/artifacts/b",
+            "groups/a/artifacts/b/versions/%61",
+        ] {
+            assert_eq!(RegistryKey::of_path(path), None, "{path}");
         }
     }
 }

@@ -11,9 +11,11 @@ pub mod key;
 mod observer;
 pub mod origin;
 pub mod reference;
+mod registries;
 pub mod settings;
 pub mod source;
 mod spelling;
+mod template;
 #[cfg(test)]
 mod testing;
 
@@ -25,5 +27,8 @@ pub use key::{ArtifactVersion, Guid, RegistryKey, SchemaId};
 pub use observer::{CacheObserver, RequestOutcome};
 pub use origin::Origins;
 pub use reference::{DocumentUrl, ReferenceError, References, SchemaRef};
-pub use settings::{CacheSettings, RegistrySettings};
+pub use settings::{
+    CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
+};
 pub use source::{Fetched, Lifetime, Lookup, SchemaSource, SourceError, Validators};
+pub use template::Template;

@@ -3,7 +3,7 @@
 
 use url::{Origin, Url};
 
-use super::RegistrySettings;
+use super::{RegistryApi, RegistrySettings};
 
 /// The origins (scheme, host, port) that may be asked.
 ///
@@ -11,24 +11,50 @@ use super::RegistrySettings;
 /// and `host.` (with the dot) is another one than `host`.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    allowed: Vec<Origin>,
+    allowed: Vec<Allowed>,
+}
+
+/// One entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Allowed {
+    /// Every host whose name ends like this, dot included, by this scheme at this port.
+    Below {
+        scheme: String,
+        ending: String,
+        port: Option<u16>,
+    },
+    Exactly(Origin),
+}
+
+/// How an origin came to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    /// By a `*.` that stands for many hosts.
+    ByWildcard,
+    /// By itself.
+    Exactly,
 }
 
 impl Origins {
-    /// The registry's own origin and those that the configuration adds. What is neither http nor https is left out.
+    /// The registries' own origins and those that the configuration adds. What is neither http nor https is left out, and
+    /// folders, for nobody is asked there.
     #[must_use]
     pub fn new(settings: &RegistrySettings) -> Self {
-        let mut allowed: Vec<Origin> = Vec::new();
-        for url in settings.url.iter().chain(&settings.allow).filter(|url| is_http(url)) {
-            let origin = url.origin();
-            if !allowed.contains(&origin) {
-                allowed.push(origin);
+        let folder = |api: &RegistryApi| matches!(api, RegistryApi::Directory { .. });
+        let own = settings.registries().filter(|(_, access)| !folder(&access.api));
+        let own =
+            own.filter(|(url, _)| is_http(url)).map(|(url, _)| Allowed::Exactly(url.origin()));
+        let mut allowed: Vec<Allowed> = Vec::new();
+        let added = settings.allow.iter().filter(|url| is_http(url)).map(Allowed::new);
+        for entry in own.chain(added) {
+            if !allowed.contains(&entry) {
+                allowed.push(entry);
             }
         }
         Self { allowed }
     }
 
-    /// How many origins there are.
+    /// How many origins there are; those that one wildcard stands for count once.
     pub(super) fn count(&self) -> usize {
         self.allowed.len()
     }
@@ -36,14 +62,49 @@ impl Origins {
     /// The place of the origin of `url` among these.
     pub(super) fn position(&self, url: &Url) -> Option<usize> {
         let origin = url.origin();
-        self.allowed.iter().position(|allowed| *allowed == origin)
+        let exactly =
+            |allowed: &Allowed| matches!(allowed, Allowed::Exactly(own) if *own == origin);
+        let exact = self.allowed.iter().position(exactly);
+        exact.or_else(|| self.allowed.iter().position(|allowed| allowed.is_above(url)))
     }
 
     /// Whether `url` may be asked: its origin is one of these, and it carries no user information.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {
+        self.named(url).is_some()
+    }
+
+    /// By which kind of entry `url` may be asked, if it may.
+    pub(super) fn named(&self, url: &Url) -> Option<Named> {
         let anonymous = url.username().is_empty() && url.password().is_none();
-        anonymous && is_http(url) && self.position(url).is_some()
+        if !anonymous || !is_http(url) {
+            return None;
+        }
+        Some(match self.allowed.get(self.position(url)?)? {
+            Allowed::Below { .. } => Named::ByWildcard,
+            Allowed::Exactly(_) => Named::Exactly,
+        })
+    }
+}
+
+impl Allowed {
+    fn new(url: &Url) -> Self {
+        match url.domain().and_then(|host| host.strip_prefix('*')) {
+            Some(ending) => Self::Below {
+                scheme: url.scheme().to_owned(),
+                ending: ending.to_owned(),
+                port: url.port_or_known_default(),
+            },
+            None => Self::Exactly(url.origin()),
+        }
+    }
+
+    fn is_above(&self, url: &Url) -> bool {
+        let Self::Below { scheme, ending, port } = self else { return false };
+        let name = url.domain().and_then(|host| host.strip_suffix(ending.as_str()));
+        url.scheme() == scheme
+            && url.port_or_known_default() == *port
+            && name.is_some_and(|name| !name.is_empty() && !name.ends_with('.'))
     }
 }
 
@@ -105,6 +166,31 @@ mod tests {
         ];
         for (given, allowed) in table {
             assert_eq!(origins.allows(&url(given)), allowed, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_every_host_below_by_the_same_scheme_and_port() {
+        let origins =
+            origins(&["http://a.example.com:81", "https://*.example.com", "http://*.b.org:81"]);
+        let table = [
+            ("https://a.example.com/x", Some(Named::ByWildcard)),
+            ("https://a.b.EXAMPLE.com:443/x", Some(Named::ByWildcard)),
+            ("http://a.example.com:81/", Some(Named::Exactly)),
+            ("http://c.b.org:81/", Some(Named::ByWildcard)),
+            ("http://c.b.org/", None),
+            ("http://a.example.com/", None),
+            ("https://a.example.com:444/", None),
+            ("https://example.com/", None),
+            ("https://.example.com/", None),
+            ("https://a..example.com/", None),
+            ("https://a.example.com./", None),
+            ("https://badexample.com/", None),
+            ("https://a.example.com.evil/", None),
+            ("https://me@a.example.com/", None),
+        ];
+        for (given, named) in table {
+            assert_eq!(origins.named(&url(given)), named, "{given}");
         }
     }
 

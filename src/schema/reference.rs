@@ -1,13 +1,14 @@
 //! How a record names its schema. The header is written by whoever produces: what leaves this file names an allowed
 //! origin, in one spelling, without user information.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use url::Url;
 
 use super::{
-    Origins, RegistryKey, RegistrySettings, SchemaId,
+    Guid, Origins, RegistryAccess, RegistryApi, RegistryKey, RegistrySettings, SchemaId,
     origin::origin_text,
+    registries::{Registries, Registry},
     spelling::{Fault, absolute, is_decimal, not_a_url, plain_text, refuse_dot_segments, scheme},
 };
 use crate::text::{shown, shown_reference};
@@ -90,37 +91,37 @@ pub enum ReferenceError {
 pub struct References {
     /// `None`: every one, for nothing is ever asked.
     origins: Option<Origins>,
-    registry: Option<Registry>,
-}
-
-/// The registry against which ids and paths are resolved.
-#[derive(Debug, Clone)]
-struct Registry {
-    /// Its base URL with a slash at the end: what relative paths are joined to.
-    directory: Url,
-    /// The same without that slash: what ids are asked under.
-    base: Arc<str>,
+    registries: Registries,
+    /// Whether the first of them is the one that paths are resolved against.
+    has_main: bool,
 }
 
 impl References {
-    /// Takes the registry and the allowed origins from the configuration. User information, query and fragment of the
+    /// Takes the registries and the allowed origins from the configuration. User information, query and fragment of a
     /// registry's URL do not become part of references.
     ///
     /// Where neither a registry nor an origin is configured, no schema can be asked for, and rules can only want metadata
     /// that is well-formed. Then every origin will do, and ids and paths belong to a registry that is nowhere.
     #[must_use]
     pub fn new(settings: &RegistrySettings) -> Self {
-        if settings.url.is_none() && settings.allow.is_empty() {
-            let registry = Url::parse(NOWHERE).ok().as_ref().and_then(Registry::new);
-            return Self { origins: None, registry };
+        if settings.is_nowhere() {
+            // A folder knows every kind of key.
+            let api = RegistryApi::Directory { path: PathBuf::new() };
+            let access = RegistryAccess { api, ..RegistryAccess::default() };
+            let nowhere = Url::parse(NOWHERE).ok().and_then(|url| Registry::new(&url, access));
+            let has_main = nowhere.is_some();
+            let registries = Registries::of(nowhere.into_iter().collect());
+            return Self { origins: None, registries, has_main };
         }
-        let registry = settings.url.as_ref().and_then(Registry::new);
-        Self { origins: Some(Origins::new(settings)), registry }
+        let origins = Some(Origins::new(settings));
+        let registries = Registries::new(settings);
+        let has_main = settings.url.is_some() && !registries.all().is_empty();
+        Self { origins, registries, has_main }
     }
 
     /// Reads the value of a `schema-id` header: an absolute URL, a bare decimal id, or a path. A relative path is resolved
-    /// below the registry's URL, one with a slash in front at the root of its origin. A URL or path that ends in
-    /// `/schemas/ids/{int}` or `/schemas/ids/{int}/schema`, without a query, is an id.
+    /// below the main registry's URL, one with a slash in front at the root of its origin. A URL or path that ends in
+    /// `/schemas/ids/{int}` or `/schemas/guids/{guid}`, or in these and `/schema`, without a query, is an id or a GUID.
     ///
     /// # Errors
     /// [`ReferenceError::Malformed`] for anything else, other schemes included, and [`ReferenceError::NotAllowed`] for
@@ -134,22 +135,30 @@ impl References {
         })
     }
 
-    /// The schema that the configured registry calls `key`.
+    /// The schema that a registry calls `key`: the main registry where that knows such keys, else the first of the others
+    /// that does.
     ///
     /// # Errors
-    /// [`ReferenceError::Malformed`] where no registry is configured.
+    /// [`ReferenceError::Malformed`] where none does.
     pub fn registered(&self, key: RegistryKey) -> Result<SchemaRef, ReferenceError> {
-        let registry = self.registry.as_ref().map(|registry| Arc::clone(&registry.base));
-        let missing = || ReferenceError::Malformed { detail: "an id needs registry.url".into() };
-        Ok(SchemaRef::Registered { registry: registry.ok_or_else(missing)?, key })
+        let knowing = self.registries.all().iter().find(|registry| registry.access.api.knows(&key));
+        match knowing {
+            Some(registry) => {
+                Ok(SchemaRef::Registered { registry: Arc::clone(&registry.base), key })
+            }
+            None => Err(ReferenceError::Malformed {
+                detail: format!("no registry is configured that has schemas by {}", key.kind()),
+            }),
+        }
     }
 
-    /// How the configured registry's own users call what [`SchemaRef::text`] calls `text`: the bare id, or the path below
+    /// How the main registry's own users call what [`SchemaRef::text`] calls `text`: the bare id or GUID, or the path below
     /// the registry's URL. `None` for what is elsewhere.
     #[must_use]
     pub fn local<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let path = text.strip_prefix(self.registry.as_ref()?.directory.as_str())?;
-        Some(path.strip_prefix("schemas/ids/").unwrap_or(path))
+        let path = text.strip_prefix(self.main()?.directory.as_str())?;
+        let bare = |prefix| path.strip_prefix(prefix);
+        Some(bare("schemas/ids/").or_else(|| bare("schemas/guids/")).unwrap_or(path))
     }
 
     fn read(&self, header: &[u8]) -> Result<SchemaRef, Fault> {
@@ -157,75 +166,94 @@ impl References {
         let text = text.split_once('#').map_or(text, |(text, _)| text);
         if is_decimal(text) {
             let id = SchemaId::parse(text).ok_or(ID_TOO_LARGE)?;
-            let registry = Arc::clone(&self.registry()?.base);
-            return Ok(SchemaRef::Registered { registry, key: RegistryKey::Id(id) });
+            let no_registry = |_| Fault::from("an id needs a registry that has ids");
+            return self.registered(RegistryKey::Id(id)).map_err(no_registry);
         }
         let url = match scheme(text) {
             Some((scheme, rest)) => absolute(text, scheme, rest)?,
-            None => self.registry()?.resolve(text)?,
+            None => resolve(self.main().ok_or("a path needs registry.url")?, text)?,
         };
         self.reference(url)
     }
 
-    fn registry(&self) -> Result<&Registry, Fault> {
-        Ok(self.registry.as_ref().ok_or("an id or path needs registry.url")?)
+    fn main(&self) -> Option<&Registry> {
+        self.registries.all().first().filter(|_| self.has_main)
     }
 
     fn reference(&self, mut url: Url) -> Result<SchemaRef, Fault> {
-        if self.origins.as_ref().is_some_and(|origins| !origins.allows(&url)) {
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        let owner = self.registries.owner(&url).map(|(_, registry)| registry);
+        let in_folder = anonymous && owner.is_some_and(Registry::is_folder);
+        if !in_folder && self.origins.as_ref().is_some_and(|origins| !origins.allows(&url)) {
             return Err(Fault::NotAllowed(shown(origin_text(&url).as_bytes())));
         }
         url.set_fragment(None);
         if url.query().is_none_or(str::is_empty) {
             url.set_query(None);
-            if let Some((base, digits)) = confluent_parts(&url) {
-                let id = SchemaId::parse(digits).ok_or(ID_TOO_LARGE)?;
-                let registry = self.shared(base);
-                return Ok(SchemaRef::Registered { registry, key: RegistryKey::Id(id) });
+            if let Some(registered) = by_path(&url, owner)? {
+                return Ok(registered);
             }
         }
         Ok(SchemaRef::Document(DocumentUrl(String::from(url).into())))
     }
-
-    /// `base` as a shared text, without a copy where it is the registry's own.
-    fn shared(&self, base: String) -> Arc<str> {
-        match &self.registry {
-            Some(registry) if *registry.base == *base => Arc::clone(&registry.base),
-            _ => base.into(),
-        }
-    }
 }
 
-impl Registry {
-    fn new(url: &Url) -> Option<Self> {
-        let path = url.path().trim_end_matches('/');
-        let base = format!("{}{path}", url.origin().ascii_serialization());
-        let directory = Url::parse(&format!("{base}/")).ok()?;
-        Some(Self { directory, base: base.into() })
+/// The registered schema that `url`, without a query, stands for, where `owner` is the registry that it belongs to.
+fn by_path(url: &Url, owner: Option<&Registry>) -> Result<Option<SchemaRef>, Fault> {
+    // What Confluent's API has is told by the end of the path alone, wherever that registry may be.
+    if let Some((base, name)) = confluent_parts(url) {
+        let key = match name {
+            ConfluentName::Guid(guid) => RegistryKey::Guid(guid),
+            ConfluentName::Id(digits) => {
+                RegistryKey::Id(SchemaId::parse(digits).ok_or(ID_TOO_LARGE)?)
+            }
+        };
+        // At a configured registry the configuration counts. Below it, or elsewhere, there may be another one.
+        let registry = match owner {
+            Some(owner) if *owner.base == *base => {
+                owner.access.api.knows(&key).then(|| Arc::clone(&owner.base))
+            }
+            Some(owner) if !owner.may_have_others_below() => None,
+            _ => Some(base.into()),
+        };
+        return Ok(registry.map(|registry| SchemaRef::Registered { registry, key }));
     }
-
-    /// Resolves a path, which has no scheme. `//host` would name another origin.
-    fn resolve(&self, path: &str) -> Result<Url, Fault> {
-        if path.starts_with("//") {
-            return Err("it names a host without a scheme".into());
-        }
-        if path.is_empty() || path.starts_with('?') {
-            return Err("it has no path".into());
-        }
-        refuse_dot_segments(path)?;
-        self.directory.join(path).map_err(not_a_url)
-    }
+    let Some(owner) = owner else { return Ok(None) };
+    let key = owner.path_below(url).and_then(RegistryKey::of_path);
+    let key = key.filter(|key| owner.access.api.knows(key));
+    Ok(key.map(|key| SchemaRef::Registered { registry: Arc::clone(&owner.base), key }))
 }
 
-/// The base URL of a registry (no slash at the end) and the digits of the id, where `url` has the form of the
+/// Resolves a path, which has no scheme. `//host` would name another origin.
+fn resolve(registry: &Registry, path: &str) -> Result<Url, Fault> {
+    if path.starts_with("//") {
+        return Err("it names a host without a scheme".into());
+    }
+    if path.is_empty() || path.starts_with('?') {
+        return Err("it has no path".into());
+    }
+    refuse_dot_segments(path)?;
+    registry.directory.join(path).map_err(not_a_url)
+}
+
+/// What a registry with Confluent's API calls a schema.
+pub(super) enum ConfluentName<'u> {
+    Guid(Guid),
+    /// Decimal digits, perhaps too many.
+    Id(&'u str),
+}
+
+/// The base URL of a registry (no slash at the end) and the name of the schema, where `url` has the form of the
 /// Confluent API. The query is not looked at.
-pub(super) fn confluent_parts(url: &Url) -> Option<(String, &str)> {
+pub(super) fn confluent_parts(url: &Url) -> Option<(String, ConfluentName<'_>)> {
     let path = url.path();
     let path = path.strip_suffix("/schema").unwrap_or(path);
-    let (head, digits) = path.rsplit_once('/')?;
-    let prefix = head.strip_suffix("/schemas/ids")?;
-    let names_id = is_decimal(digits) && !prefix.ends_with('/');
-    names_id.then(|| (format!("{}{prefix}", origin_text(url)), digits))
+    let (head, name) = path.rsplit_once('/')?;
+    let (prefix, name) = match head.strip_suffix("/schemas/ids") {
+        Some(prefix) => (prefix, is_decimal(name).then_some(ConfluentName::Id(name))?),
+        None => (head.strip_suffix("/schemas/guids")?, ConfluentName::Guid(Guid::parse(name)?)),
+    };
+    (!prefix.ends_with('/')).then(|| (format!("{}{prefix}", origin_text(url)), name))
 }
 
 /// The text of a malformed reference is left out where it may hold a password at a place that is hard to tell.
@@ -245,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schema::spelling::MAX_REFERENCE_BYTES;
+    use crate::schema::{ArtifactVersion, OtherRegistry, Template, spelling::MAX_REFERENCE_BYTES};
 
     fn references() -> References {
         References::new(&settings("http://user:secret@Registry:8081/prefix/?x#y"))
@@ -341,6 +369,127 @@ mod tests {
         ];
         for (given, expected) in table {
             assert_eq!(references().parse(given.as_bytes()), Ok(expected), "{given}");
+        }
+    }
+
+    /// A main registry at `http://main/a`, and one of each other kind.
+    fn several(main: RegistryApi) -> References {
+        let other = |url: &str, api| OtherRegistry {
+            url: Url::parse(url).unwrap(),
+            access: RegistryAccess { api, ..RegistryAccess::default() },
+        };
+        let documents = |text| RegistryApi::Documents { template: Template::parse(text) };
+        let settings = RegistrySettings {
+            url: Url::parse("http://main/a").ok(),
+            access: RegistryAccess { api: main, ..RegistryAccess::default() },
+            others: vec![
+                other("https://documents/x", documents("/{fingerprint}")),
+                other("https://apicurio/apis", RegistryApi::Apicurio),
+                other("https://confluent", RegistryApi::Confluent),
+                other("http://folder", RegistryApi::Directory { path: "/x".into() }),
+            ],
+            ..RegistrySettings::default()
+        };
+        References::new(&settings)
+    }
+
+    fn keys() -> [(RegistryKey, &'static str); 7] {
+        let artifact =
+            ArtifactVersion { group: "g".into(), artifact: "a/b".into(), version: "1".into() };
+        [
+            (RegistryKey::Artifact(artifact), "groups/g/artifacts/a%2Fb/versions/1"),
+            (RegistryKey::ContentHash("ab".into()), "ids/contentHashes/ab"),
+            (RegistryKey::ContentId(5), "ids/contentIds/5"),
+            (RegistryKey::Fingerprint(1), "fingerprints/0000000000000001"),
+            (RegistryKey::GlobalId(6), "ids/globalIds/6"),
+            (
+                RegistryKey::Guid(Guid([7; 16])),
+                "schemas/guids/07070707-0707-0707-0707-070707070707",
+            ),
+            (RegistryKey::Id(SchemaId(8)), "schemas/ids/8"),
+        ]
+    }
+
+    #[test]
+    fn a_key_belongs_to_the_first_registry_that_knows_its_kind() {
+        let (confluent, apicurio, documents) =
+            ("https://confluent", "https://apicurio/apis", "https://documents/x");
+        let main = "http://main/a";
+        let ids = || RegistryApi::Documents { template: Template::parse("/{id}") };
+        let table = [
+            (
+                RegistryApi::Confluent,
+                [apicurio, apicurio, apicurio, documents, apicurio, main, main],
+            ),
+            (RegistryApi::Apicurio, [main, main, main, documents, main, confluent, main]),
+            (ids(), [apicurio, apicurio, apicurio, documents, apicurio, confluent, main]),
+            (RegistryApi::Directory { path: "/y".into() }, [main; 7]),
+        ];
+        for (api, expected) in table {
+            let references = several(api.clone());
+            for ((key, path), base) in keys().into_iter().zip(expected) {
+                let reference = references.registered(key).unwrap();
+                let text = reference.text().into_owned();
+                assert_eq!(text, format!("{base}/{path}"), "{api:?}");
+                assert_eq!(references.parse(text.as_bytes()), Ok(reference), "parses to itself");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_registry_knows_is_malformed() {
+        let references = references();
+        for (key, path) in keys() {
+            let known = matches!(key, RegistryKey::Guid(_) | RegistryKey::Id(_));
+            let registered = references.registered(key);
+            assert_eq!(registered.is_ok(), known, "{registered:?}");
+            let reference = references.parse(path.as_bytes()).unwrap();
+            assert_eq!(matches!(reference, SchemaRef::Registered { .. }), known, "{reference:?}");
+        }
+        let allow = vec![Url::parse("https://my-schema-server").unwrap()];
+        let references = References::new(&RegistrySettings { allow, ..Default::default() });
+        let error = references.registered(RegistryKey::Id(SchemaId(1))).unwrap_err();
+        assert_eq!(error.to_string(), "no registry is configured that has schemas by id");
+    }
+
+    #[test]
+    fn what_lies_below_a_registry_is_read_as_that_registry_has_it() {
+        let references = several(RegistryApi::Confluent);
+        let table = [
+            ("https://documents/x/schemas/ids/4", None),
+            ("https://documents/x/y/schemas/ids/4", None),
+            ("https://documents/schemas/ids/4", None),
+            ("https://confluent/v7/schemas/ids/4", Some("https://confluent/v7/schemas/ids/4")),
+            ("https://confluent/ids/globalIds/4", None),
+            (
+                "https://apicurio/apis/ids/globalIds/4",
+                Some("https://apicurio/apis/ids/globalIds/4"),
+            ),
+            ("https://apicurio/apis/ids/globalIds/4?x", None),
+            ("https://apicurio/apis/ids/globalIds/04", None),
+            (
+                "https://apicurio/ccompat/v7/schemas/ids/4",
+                Some("https://apicurio/ccompat/v7/schemas/ids/4"),
+            ),
+            (
+                "https://confluent/schemas/guids/07070707070707070707070707070707/schema",
+                Some("https://confluent/schemas/guids/07070707-0707-0707-0707-070707070707"),
+            ),
+            ("https://confluent/schemas/guids/07", None),
+            ("http://folder/schemas/ids/4", Some("http://folder/schemas/ids/4")),
+            ("http://folder/a/schemas/ids/4", None),
+            ("http://folder/users.avsc", None),
+        ];
+        for (given, registered) in table {
+            let reference = references.parse(given.as_bytes()).unwrap();
+            let found = match &reference {
+                SchemaRef::Document(_) => None,
+                SchemaRef::Registered { .. } => Some(reference.text()),
+            };
+            assert_eq!(found.as_deref(), registered, "{given}");
+        }
+        for outside in ["http://folder:81/a", "http://me@folder/a", "https://folder/a"] {
+            assert!(references.parse(outside.as_bytes()).is_err(), "{outside}");
         }
     }
 

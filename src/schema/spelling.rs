@@ -91,7 +91,8 @@ pub(super) fn refuse_dot_segments(text: &str) -> Result<(), Fault> {
     Err("it is percent-encoded several times".into())
 }
 
-fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+/// Every `%` with two hexadecimal digits as the byte that it stands for.
+pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&first, tail)) = rest.split_first() {

@@ -10,8 +10,8 @@ use crate::{
         builder::{Flavour, OwnedRecord, batch},
     },
     schema::{
-        CacheSettings, Documents, Fetched, Lookup, RegistrySettings, Schema, SchemaCache,
-        SchemaFormat, SchemaSource, SourceError,
+        CacheSettings, Documents, Fetched, Lookup, RegistryAccess, RegistryApi, RegistrySettings,
+        Schema, SchemaCache, SchemaFormat, SchemaSource, SourceError,
     },
     validate::{
         judge::{Judge, Resolved, Workspace},
@@ -41,7 +41,10 @@ impl Bench {
     /// 7, a `string`.
     fn new() -> Self {
         let url = Some("http://registry".parse().unwrap());
-        let settings = RegistrySettings { url, ..RegistrySettings::default() };
+        // Of all kinds of registries, a folder knows every kind of reference.
+        let api = RegistryApi::Directory { path: "schemas".into() };
+        let access = RegistryAccess { api, ..RegistryAccess::default() };
+        let settings = RegistrySettings { url, access, ..RegistrySettings::default() };
         let references = References::new(&settings);
         let cache = SchemaCache::new(Arc::new(Nobody), CacheSettings::default(), Arc::new(()));
         let compiled = |text: &str| {
