@@ -1,18 +1,17 @@
 //! The walk over one batch: record → metadata → reference → schema → verdict. It waits for nothing: a schema that is not
 //! at hand leaves its records open, and the caller asks for it and walks again.
 
-use std::{collections::HashMap, io::Read, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
+    datum::{Words, check},
     memo::Memo,
-    metadata::{EVERY, Encoding, Facts, Metadata, OWN, Side},
+    metadata::{EVERY, Facts, Metadata, OWN, Side},
     policy::{Check, Tombstones, TopicPolicy},
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
 use crate::{
-    avro::AvroSchema,
-    datum::DatumFault,
     limits::{KIB, RecordLimits},
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
@@ -57,13 +56,6 @@ pub(super) enum Found {
     Schema(Arc<Schema>),
     Rejected(Rejection),
     Unknown(SchemaRef, Option<SourceError>),
-}
-
-/// Whether somebody will read what is wrong with a datum: finding the words takes far longer than finding the fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Words {
-    Spared,
-    Wanted,
 }
 
 /// What became of one record.
@@ -383,10 +375,8 @@ impl Look<'_> {
         match self.found(&claim.written, memo) {
             Found::Named => Outcome::Accepted,
             Found::Schema(schema) => {
-                let checked = match datum {
-                    Datum::Plain(bytes) => check(schema, claim, bytes, words),
-                    Datum::Zlib(stream) => self.inflated(schema, claim, stream, words),
-                };
+                let most = self.judge.limits.max_record_bytes;
+                let checked = check(schema, claim, datum, words, most);
                 checked.map_or_else(Outcome::Rejected, |()| Outcome::Accepted)
             }
             Found::Rejected(rejection) => rejection.clone().into(),
@@ -412,23 +402,6 @@ impl Look<'_> {
             _ => Agreement::Same,
         }
     }
-
-    /// A datum that has to be decompressed first: held only while it is checked, so that there are never more of them than
-    /// threads.
-    #[inline(never)]
-    fn inflated(
-        &self,
-        schema: &Schema,
-        claim: &Claim<'_>,
-        stream: &[u8],
-        words: Words,
-    ) -> Result<(), Rejection> {
-        let most = self.judge.limits.max_record_bytes;
-        let datum = inflate(stream, most).map_err(|detail| {
-            Rejection::new(Reason::PayloadInvalid, format!("the zlib stream {detail}"))
-        })?;
-        check(schema, claim, &datum, words)
-    }
 }
 
 /// What is known of a second reference.
@@ -437,56 +410,6 @@ enum Agreement {
     /// It leads to none, or none that is at hand.
     NoSchema,
     Same,
-}
-
-/// All that one zlib stream (RFC 1950) holds, which has to be used to its last byte.
-fn inflate(stream: &[u8], most: usize) -> Result<Vec<u8>, String> {
-    let mut datum = Vec::new();
-    let mut decoder = flate2::bufread::ZlibDecoder::new(stream);
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let read = (&mut decoder).take(limit).read_to_end(&mut datum);
-    match read {
-        Ok(_) if datum.len() > most => Err(format!("holds more than {most} bytes")),
-        Ok(_) if decoder.total_in() != u64::try_from(stream.len()).unwrap_or(u64::MAX) => {
-            Err("has bytes behind its end".to_owned())
-        }
-        Ok(_) => Ok(datum),
-        Err(_) => Err("is damaged".to_owned()),
-    }
-}
-
-fn check(schema: &Schema, claim: &Claim<'_>, datum: &[u8], words: Words) -> Result<(), Rejection> {
-    match schema {
-        Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, words),
-    }
-}
-
-fn check_avro(
-    avro: &AvroSchema,
-    encoding: Encoding,
-    value: &[u8],
-    words: Words,
-) -> Result<(), Rejection> {
-    let checked = match (encoding, words) {
-        (Encoding::Avro | Encoding::OfSchema, Words::Wanted) => avro.check_binary(value),
-        (Encoding::Avro | Encoding::OfSchema, Words::Spared) => {
-            let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
-            return avro.fault_in_binary(value).map_or(Ok(()), rejection);
-        }
-        (Encoding::AvroJson | Encoding::Json, _) => avro.check_json(value),
-        (Encoding::Protobuf, _) => {
-            let detail = "the content type is protobuf but the schema is an Avro one";
-            return Err(Rejection::new(Reason::ConflictingMetadata, detail));
-        }
-    };
-    checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
-}
-
-const fn datum_reason(fault: DatumFault) -> Reason {
-    match fault {
-        DatumFault::Invalid => Reason::PayloadInvalid,
-        DatumFault::TrailingBytes => Reason::PayloadTrailingBytes,
-    }
 }
 
 fn reference_rejection(error: &ReferenceError) -> Rejection {

@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod convention;
+pub mod datum;
 pub mod judge;
 mod memo;
 pub mod metadata;
