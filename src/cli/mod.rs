@@ -5,6 +5,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod run;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
+    /// Check records in files against their schema, as the proxy would
+    Validate(validate::Validate),
 }
 
 impl Cli {
@@ -38,6 +41,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
             Command::Run(run) => run.execute(),
+            Command::Validate(validate) => validate.execute(),
         }
     }
 }
@@ -53,6 +57,8 @@ pub enum Exit {
     Usage,
     /// Stopped as told, with connections still busy when the grace period ended.
     DrainGraceExceeded,
+    /// Records were checked, and some of them are not what their schema says.
+    RecordsRejected,
 }
 
 impl From<Exit> for ExitCode {
@@ -62,6 +68,7 @@ impl From<Exit> for ExitCode {
             Exit::Failure => Self::from(1),
             Exit::Usage => Self::from(2),
             Exit::DrainGraceExceeded => Self::from(3),
+            Exit::RecordsRejected => Self::from(4),
         }
     }
 }
@@ -83,7 +90,8 @@ Exit codes:
   0  done, or stopped as told
   1  could not start, or failed while running
   2  wrong command line or configuration
-  3  stopped as told, with connections still busy when drain.grace ended";
+  3  stopped as told, with connections still busy when drain.grace ended
+  4  records were rejected (validate)";
 
 #[cfg(test)]
 mod tests {
