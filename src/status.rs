@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::{
     admin::{BrokerFact, BudgetFact, StatusFacts, StatusSource},
     config::Config,
-    metrics::{Levels, Metrics},
+    metrics::{AvoidedRequest, Levels, Metrics},
     proxy::{
         address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
         sequence_guard::SequenceGuard,
     },
-    schema::{CacheObserver, RequestOutcome},
+    schema::{CacheObserver, RequestOutcome, SourceObserver},
 };
 
 /// Nodes outside the map that the note names one by one.
@@ -117,5 +117,23 @@ impl CacheObserver for CacheMetrics {
 
     fn entries(&self, count: u64) {
         self.0.cache_entries(count);
+    }
+
+    fn over_budget(&self) {
+        self.0.registry_request_avoided(AvoidedRequest::Budget);
+    }
+}
+
+impl SourceObserver for CacheMetrics {
+    fn circuits_open(&self, count: usize) {
+        self.0.registry_circuits_open(whole(count));
+    }
+
+    fn left_in_peace(&self) {
+        self.0.registry_request_avoided(AvoidedRequest::Circuit);
+    }
+
+    fn retried(&self) {
+        self.0.registry_retry();
     }
 }
