@@ -20,7 +20,7 @@ use url::{Host, Url};
 use super::{
     CircuitSettings, Clock, Origins, RegistrySettings, SourceError, SourceObserver, Validators,
     address,
-    circuit::Circuits,
+    circuit::{Circuits, Pass},
     clients::{Clients, HttpSourceError},
     freshness::{Freshness, freshness, retry_after, validators},
     origin::{Named, origin_text},
@@ -157,56 +157,76 @@ impl Fetcher {
         known: Option<&Validators>,
     ) -> Result<Step, SourceError> {
         let origin = origin_text(url);
-        for attempt in 0.. {
-            let pass = self.circuits.enter(&origin).map_err(|left| {
-                self.around.observer.left_in_peace();
-                failed(url, &format!("did not answer lately and is left in peace for {left:.0?}"))
-            })?;
+        let mut before = None;
+        for attempt in 0..=MAX_RETRIES {
+            let pass = match self.circuits.enter(&origin) {
+                Ok(pass) => pass,
+                Err(left) => return Err(before.unwrap_or_else(|| self.in_peace(url, left))),
+            };
+            if attempt > 0 {
+                self.around.observer.retried();
+            }
             let exchange = self.exchange(url, at_home, known);
             let tried = tokio::time::timeout(self.request_timeout, exchange).await;
-            let tried = tried.unwrap_or_else(|_| Err(self.no_answer(url)));
-            let last = attempt >= MAX_RETRIES;
-            let backoff = jittered(FIRST_PAUSE.saturating_mul(1 << attempt.min(8)));
-            let (error, pause) = match tried {
+            let trouble = match tried.unwrap_or_else(|_| Err(self.no_answer(url))) {
                 Ok(step) => {
                     pass.answered();
                     return Ok(step);
                 }
-                Err(Trouble::Answer(error)) => {
-                    pass.answered();
-                    return Err(error);
-                }
-                Err(Trouble::NotAsked(error)) => return Err(error),
-                Err(Trouble::Silent(error)) => {
-                    pass.failed();
-                    return Err(error);
-                }
-                Err(Trouble::Overloaded { error, after: Some(wait), .. })
-                    if last || wait > self.request_timeout =>
-                {
-                    pass.told_to_wait(wait);
-                    return Err(error);
-                }
-                Err(Trouble::Overloaded { error, after, down }) => {
-                    if down {
-                        pass.failed()
-                    } else {
-                        drop(pass)
-                    }
-                    (error, after.unwrap_or(backoff))
-                }
-                Err(Trouble::Unreachable(error)) => {
-                    pass.failed();
-                    (error, backoff)
-                }
+                Err(trouble) => trouble,
             };
-            if last {
-                return Err(error);
-            }
-            self.around.observer.retried();
+            let (error, pause) = self.blame(pass, trouble, attempt);
+            let Some(pause) = pause else { return Err(error) };
+            before = Some(error);
             tokio::time::sleep(pause).await;
         }
-        Err(failed(url, "cannot be asked"))
+        Err(before.unwrap_or_else(|| failed(url, "cannot be asked")))
+    }
+
+    /// What trouble says about the origin, and after which pause another attempt may help, if one may.
+    fn blame(
+        &self,
+        pass: Pass<'_>,
+        trouble: Trouble,
+        attempt: u32,
+    ) -> (SourceError, Option<Duration>) {
+        let backoff = jittered(FIRST_PAUSE.saturating_mul(1 << attempt.min(8)));
+        let last = attempt >= MAX_RETRIES;
+        let (error, pause) = match trouble {
+            Trouble::NotAsked(error) => (error, None),
+            Trouble::Answer(error) => {
+                pass.answered();
+                (error, None)
+            }
+            Trouble::Silent(error) => {
+                pass.failed();
+                (error, None)
+            }
+            Trouble::Overloaded { error, after: Some(wait), .. }
+                if wait > self.request_timeout || (last && !wait.is_zero()) =>
+            {
+                pass.told_to_wait(wait);
+                (error, None)
+            }
+            Trouble::Overloaded { error, after, down } => {
+                if down {
+                    pass.failed()
+                } else {
+                    pass.answered()
+                }
+                (error, Some(after.unwrap_or(backoff)))
+            }
+            Trouble::Unreachable(error) => {
+                pass.failed();
+                (error, Some(backoff))
+            }
+        };
+        (error, pause.filter(|_| !last))
+    }
+
+    fn in_peace(&self, url: &Url, left: Duration) -> SourceError {
+        self.around.observer.left_in_peace();
+        failed(url, &format!("did not answer lately and is left in peace for {left:.0?}"))
     }
 
     /// One request. Every one passes here, so this is where origins and addresses are checked.

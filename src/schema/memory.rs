@@ -2,14 +2,15 @@
 //!
 //! Reads of moka itself are not free: each is recorded in a queue, and now and then a reader does the upkeep, which
 //! allocates and takes locks. So readers see the shelf only, and mark what they use; moka is told of that before something
-//! new comes in.
+//! new comes in. What was not used for longest goes: moka's own choice, by frequency, would turn away what is new and
+//! wanted, and the budget of look-ups keeps those who make up references from pushing others out quickly.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 
 use super::{SchemaRef, shelf::Shelf};
 
@@ -28,6 +29,7 @@ impl<V: Send + Sync + 'static> Memory<V> {
         let board = Arc::clone(&shelf);
         let policy = Cache::builder()
             .max_capacity(max_entries)
+            .eviction_policy(EvictionPolicy::lru())
             .eviction_listener(move |reference: Arc<SchemaRef>, value, _| {
                 board.remove(&reference, &value);
             })
@@ -54,6 +56,7 @@ impl<V: Send + Sync + 'static> Memory<V> {
             self.shelf.remove(reference, &known);
         }
         self.policy.invalidate(reference).await;
+        self.policy.run_pending_tasks().await;
     }
 
     /// How many values there are.
