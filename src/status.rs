@@ -45,6 +45,7 @@ impl StatusSource for Status {
             brokers: brokers.collect(),
             nodes_outside_map: outside.into_iter().map(|node| node.0).collect(),
             schemas_in_cache: metrics.schemas(),
+            registry_circuits_open: metrics.open_registry_circuits(),
             sequence_gaps_open: whole(guard.open_gaps()),
             rules: self.rules.clone(),
             memory_budget: BudgetFact {

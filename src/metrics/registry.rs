@@ -67,6 +67,12 @@ impl Metrics {
         self.registry_counters.circuits_open.set(clamped(open));
     }
 
+    /// How many origins are left in peace.
+    #[must_use]
+    pub fn open_registry_circuits(&self) -> u64 {
+        u64::try_from(self.registry_counters.circuits_open.get()).unwrap_or_default()
+    }
+
     /// Counts a request to a registry that was made again.
     pub fn registry_retry(&self) {
         self.registry_counters.retries.inc();

@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn cache_control_says_how_long_a_document_lives() {
         let whole = |seconds| Lifetime::For(Duration::from_secs(seconds));
-        let table: &[(&[(&str, &str)], Lifetime, Option<u64>)] = &[
+        type Headers = &'static [(&'static str, &'static str)];
+        let table: &[(Headers, Lifetime, Option<u64>)] = &[
             (&[], Lifetime::Configured, None),
             (&[("cache-control", "public")], Lifetime::Configured, None),
             (&[("cache-control", "public, Max-Age=60")], whole(60), None),

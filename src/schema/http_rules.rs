@@ -482,7 +482,8 @@ async fn an_origin_that_asks_to_wait_is_not_asked_meanwhile() {
 
 #[tokio::test]
 async fn an_answer_that_drips_or_never_ends_is_cut_off() {
-    let table: &[(fn(&str) -> Reply, &str)] = &[
+    type Answer = fn(&str) -> Reply;
+    let table: &[(Answer, &str)] = &[
         (
             |_| Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec()),
             "unavailable",

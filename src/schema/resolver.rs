@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn what_may_not_be_dialled_is_left_out() {
         let socket = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
-        let table: &[(&[&str], Named, Result<&[&str], &str>)] = &[
+        type Ips = &'static [&'static str];
+        let table: &[(Ips, Named, Result<Ips, &str>)] = &[
             (&["10.0.0.1", "169.254.169.254"], Named::Exactly, Ok(&["10.0.0.1"])),
             (&["10.0.0.1", "8.8.8.8"], Named::ByWildcard, Ok(&["8.8.8.8"])),
             (&["fe80::1", "169.254.169.254"], Named::Exactly, Err("a link-local address")),
