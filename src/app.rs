@@ -97,7 +97,9 @@ impl App {
         let tls = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
         let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, tls));
         let tls = config.listen.tls.clone().map(TlsServer::new).transpose()?;
-        let gateway = Arc::new(gateway(&config, metrics, draining)?);
+        let source = schema_source(&config, &metrics)?;
+        let schema_files = source.keep_up(&metrics);
+        let gateway = Arc::new(gateway(source, &config, metrics, draining));
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
         let listeners = bind(&config, &gateway)?;
@@ -110,6 +112,7 @@ impl App {
         };
         readiness.drop_latch(Latch::Listeners);
         let mut tasks = JoinSet::new();
+        schema_files.into_iter().for_each(|task| drop(tasks.spawn(task)));
         if let Some(tls) = &tls {
             tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
         }
@@ -228,19 +231,26 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     app.drain_unless(told()).await
 }
 
-/// What all connections of a proxy share; it drains when `draining` turns true.
+/// Where schemas come from.
 ///
 /// # Errors
 /// [`AppError::Schemas`] when the HTTP client for schemas cannot be made.
+pub fn schema_source(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<HttpSource>, AppError> {
+    let observer = Arc::new(CacheMetrics(Arc::clone(metrics)));
+    Ok(Arc::new(HttpSource::new(&config.registry, config.schema_limits, observer)?))
+}
+
+/// What all connections of a proxy share; it drains when `draining` turns true.
+#[must_use]
 pub fn gateway(
+    source: Arc<HttpSource>,
     config: &Config,
     metrics: Arc<Metrics>,
     draining: watch::Receiver<bool>,
-) -> Result<Gateway, AppError> {
-    let source = Arc::new(HttpSource::new(&config.registry, config.schema_limits)?);
+) -> Gateway {
     let observer = Arc::new(CacheMetrics(Arc::clone(&metrics)));
     let schemas = SchemaCache::new(source, config.cache.clone(), observer);
-    Ok(gateway_over(schemas, config, metrics, draining))
+    gateway_over(schemas, config, metrics, draining)
 }
 
 /// The same over schemas from anywhere.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::{
     admin::{BrokerFact, BudgetFact, StatusFacts, StatusSource},
     config::Config,
-    metrics::{Levels, Metrics},
+    metrics::{AvoidedRequest, Levels, Metrics},
     proxy::{
         address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
         sequence_guard::SequenceGuard,
     },
-    schema::{CacheObserver, RequestOutcome},
+    schema::{CacheObserver, RequestOutcome, SourceObserver},
 };
 
 /// Nodes outside the map that the note names one by one.
@@ -45,6 +45,7 @@ impl StatusSource for Status {
             brokers: brokers.collect(),
             nodes_outside_map: outside.into_iter().map(|node| node.0).collect(),
             schemas_in_cache: metrics.schemas(),
+            registry_circuits_open: metrics.open_registry_circuits(),
             sequence_gaps_open: whole(guard.open_gaps()),
             rules: self.rules.clone(),
             memory_budget: BudgetFact {
@@ -117,5 +118,23 @@ impl CacheObserver for CacheMetrics {
 
     fn entries(&self, count: u64) {
         self.0.cache_entries(count);
+    }
+
+    fn over_budget(&self) {
+        self.0.registry_request_avoided(AvoidedRequest::Budget);
+    }
+}
+
+impl SourceObserver for CacheMetrics {
+    fn circuits_open(&self, count: usize) {
+        self.0.registry_circuits_open(whole(count));
+    }
+
+    fn left_in_peace(&self) {
+        self.0.registry_request_avoided(AvoidedRequest::Circuit);
+    }
+
+    fn retried(&self) {
+        self.0.registry_retry();
     }
 }

@@ -511,7 +511,8 @@ async fn a_fault_of_ours_ends_the_connection_that_meets_it_and_no_other() {
     let (_drain, draining) = tokio::sync::watch::channel(false);
     let metrics = Metrics::new(10);
     support::proxy::install_crypto();
-    let gateway = app::gateway(&config, Arc::clone(&metrics), draining).unwrap();
+    let source = app::schema_source(&config, &metrics).unwrap();
+    let gateway = app::gateway(source, &config, Arc::clone(&metrics), draining);
     let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, None));
     let house = House::new(&config.listen, None, upstream, Arc::new(gateway));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -28,6 +28,7 @@ pub(super) fn page(status: &Status) -> String {
             ["Uptime", &format!("{} s", status.uptime_seconds)],
             ["Connections", &facts.connections.to_string()],
             ["Schemas in the cache", &facts.schemas_in_cache.to_string()],
+            ["Registries left in peace", &facts.registry_circuits_open.to_string()],
             ["Sequence gaps open", &facts.sequence_gaps_open.to_string()],
             ["Memory budget in use", &budget],
         ],

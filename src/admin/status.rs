@@ -23,6 +23,8 @@ pub struct StatusFacts {
     pub nodes_outside_map: Vec<i32>,
     /// Schemas in the cache.
     pub schemas_in_cache: u64,
+    /// Origins of schemas that are left in peace because they did not answer.
+    pub registry_circuits_open: u64,
     /// Producers and partitions whose batches are held back after a refused one.
     pub sequence_gaps_open: u64,
     /// Rules in force, in their order, the default rule last; see [`crate::config::Config::effective_rules`].

@@ -25,7 +25,7 @@ use crate::{
     reason::Reason,
     schema::{
         CacheSettings, Documents, HttpSource, Referenced, References, RegistrySettings, Schema,
-        SchemaCache, SchemaFormat, SchemaRef, SourceError,
+        SchemaCache, SchemaFormat, SchemaRef, SourceError, document,
     },
     validate::{
         claim::{Claim, Datum, MessageName, Notation, Written, unframe},
@@ -245,7 +245,8 @@ impl World {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(ValidateError::Runtime)?;
         let references = References::new(&registry);
-        let source = runtime.block_on(async { HttpSource::new(&registry, schema_limits) });
+        let source =
+            runtime.block_on(async { HttpSource::new(&registry, schema_limits, Arc::new(())) });
         let source = source.map_err(|error| ValidateError::Usage(error.to_string()))?;
         let _inside = runtime.enter();
         let schemas = SchemaCache::new(Arc::new(source), CacheSettings::default(), Arc::new(()));
@@ -281,7 +282,7 @@ impl World {
         references: &[String],
     ) -> Result<Arc<Schema>, ValidateError> {
         let text = self.text(path)?;
-        let format = SchemaFormat::of_document(&path.to_string_lossy(), None, &text);
+        let format = document::format(&path.to_string_lossy(), None, &text);
         let referenced = references.iter().map(|given| {
             let named = given.split_once('=');
             let usage = || ValidateError::Usage(format!("--reference {given}: must be NAME=FILE"));

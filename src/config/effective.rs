@@ -218,6 +218,10 @@ fn registry(registry: &RegistrySettings, cache: &CacheSettings) -> Tree {
         ("others", Tree::List(others.collect())),
         ("request_timeout", span(registry.request_timeout)),
         ("max_concurrent_requests", number(registry.max_concurrent_requests)),
+        ("circuit_failures", Tree::Number(registry.circuit.failures.into())),
+        ("circuit_pause", span(registry.circuit.pause)),
+        ("max_lookups_per_second", Tree::Number(cache.budget.per_second.into())),
+        ("lookup_burst", Tree::Number(cache.budget.burst.into())),
         ("cache", cache_tree(cache)),
     ]);
     Tree::Map(keys)

@@ -14,7 +14,7 @@ mod tls;
 mod upstream;
 mod values;
 
-use std::{fs::File, io::Read, path::Path, sync::Arc, time::Duration};
+use std::{fs::File, io::Read, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 pub use effective::Tree;
 pub use environment::process_environment;
@@ -35,7 +35,7 @@ use crate::{
         sasl::credentials::Credentials,
         settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
     },
-    schema::{CacheSettings, RegistrySettings},
+    schema::{CacheSettings, CredentialFiles, RegistrySettings},
     tls::{TlsClient, TlsServer},
     validate::{metadata::HeaderNames, policy::RuleSettings},
 };
@@ -129,14 +129,38 @@ impl Config {
         });
         let server = self.listen.tls.iter().map(TlsServer::check);
         let client = self.upstream.tls.iter().map(TlsClient::check);
-        clear.into_iter().chain(server.chain(client).filter_map(Result::ok).flatten()).collect()
+        let registries = self.registry.registries();
+        let registries =
+            registries.filter_map(|(_, access)| access.tls.as_ref()).map(TlsClient::check);
+        let files = server.chain(client).chain(registries).filter_map(Result::ok).flatten();
+        clear.into_iter().chain(self.credentials_in_the_clear()).chain(files).collect()
+    }
+
+    /// Registries to which credentials would go where the network can read them.
+    fn credentials_in_the_clear(&self) -> impl Iterator<Item = String> {
+        self.registry.registries().filter_map(|(url, access)| {
+            let clear = url.scheme() == "http" && access.credentials != CredentialFiles::None;
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let near = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            let warning = || format!(
+                "registry {url}: sends its credentials in the clear, where the network can read them"
+            );
+            (clear && !near).then(warning)
+        })
     }
 
     /// What is wrong with the files that are read again while the proxy runs.
     #[must_use]
     pub fn unreadable(&self) -> Option<String> {
         let faulty = self.upstream.sasl.as_ref().and_then(|sasl| Credentials::read(sasl).err());
-        faulty.map(|error| format!("upstream.sasl: {error}"))
+        let login = faulty.map(|error| format!("upstream.sasl: {error}"));
+        login.or_else(|| {
+            let mut registries = self.registry.registries();
+            registries.find_map(|(url, access)| {
+                let fault = access.credentials.check().err()?;
+                Some(format!("registry {url}: {fault}"))
+            })
+        })
     }
 
     /// Reads the file at `path` and lays `environment` over it, see [`process_environment`].

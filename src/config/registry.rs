@@ -11,7 +11,8 @@ use super::{
     values::{base_url, duration, integer, origin, template, text, word},
 };
 use crate::schema::{
-    CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
+    CacheSettings, CircuitSettings, CredentialFiles, LookupBudget, OtherRegistry, RegistryAccess,
+    RegistryApi, RegistrySettings,
 };
 
 /// What a registry understands, by its word.
@@ -50,10 +51,28 @@ pub(super) fn registry(mut section: Section<'_>) -> (RegistrySettings, CacheSett
             default.max_concurrent_requests,
             integer(1..=1_000),
         ),
+        circuit: circuit(&mut section),
     };
+    let budget = budget(&mut section);
     let cache = cache(section.section("cache"));
     section.finish();
-    (settings, cache)
+    (settings, CacheSettings { budget, ..cache })
+}
+
+fn circuit(section: &mut Section<'_>) -> CircuitSettings {
+    let default = CircuitSettings::default();
+    CircuitSettings {
+        failures: section.or("circuit_failures", default.failures, integer(0..=1_000)),
+        pause: section.or("circuit_pause", default.pause, duration(MILLI * 10..=HOUR)),
+    }
+}
+
+fn budget(section: &mut Section<'_>) -> LookupBudget {
+    let default = LookupBudget::default();
+    LookupBudget {
+        per_second: section.or("max_lookups_per_second", default.per_second, integer(1..=100_000)),
+        burst: section.or("lookup_burst", default.burst, integer(1..=1_000_000)),
+    }
 }
 
 /// A registry beside the main one. `None`: faulty, and noted.
@@ -166,6 +185,7 @@ fn cache(mut section: Section<'_>) -> CacheSettings {
             duration(Duration::ZERO..=HOUR),
         ),
         stale_ttl: section.or("stale_ttl", default.stale_ttl, duration(Duration::ZERO..=DAY * 30)),
+        budget: default.budget,
     };
     section.finish();
     cache

@@ -1,6 +1,7 @@
 //! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
 
 mod levels;
+mod registry;
 mod topics;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -10,9 +11,10 @@ use prometheus::{
     core::Collector,
 };
 
-use self::{levels::LevelGauges, topics::Topics};
+use self::{levels::LevelGauges, registry::RegistryCounters, topics::Topics};
 pub use self::{
     levels::Levels,
+    registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
 };
 
@@ -242,6 +244,7 @@ pub struct Metrics {
     validation_seconds: Histogram,
     registry_requests: HashMap<&'static str, IntCounter>,
     registry_request_seconds: Histogram,
+    registry_counters: RegistryCounters,
     cache_entries: IntGauge,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
@@ -303,6 +306,7 @@ impl Metrics {
                 "Time of one request to a schema registry.",
                 &REGISTRY_BUCKETS,
             ),
+            registry_counters: RegistryCounters::new(&families),
             cache_entries: families.gauge("schema_cache_entries", "Schemas in the cache."),
             cache_hits: families
                 .counter("schema_cache_hits_total", "Look-ups that the cache answered."),

@@ -1,16 +1,14 @@
 //! Remembers schemas, and for a short while that there are none. One look-up at a time per reference, in a task of its
 //! own, so that nobody who stops waiting takes it away from the others.
 //!
-//! moka bounds how much is kept and evicts; how long it is believed is decided here, on a clock that tests can set.
+//! `memory.rs` bounds how much is kept and evicts; how long it is believed is decided here, on a clock that tests can set.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
     time::Instant,
 };
 
-use moka::future::Cache;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, SetOnce},
@@ -19,7 +17,9 @@ use tokio::{
 pub use super::observer::{CacheObserver, RequestOutcome};
 use super::{
     CacheEntry, CacheSettings, Fetched, Schema, SchemaRef, SchemaSource, SourceError,
+    budget::Bucket,
     entry::{Kept, Missed},
+    memory::Memory,
 };
 use crate::limits::MAX_PENDING_LOOKUPS;
 
@@ -43,17 +43,21 @@ struct Inner {
     settings: CacheSettings,
     observer: Arc<dyn CacheObserver>,
     clock: Clock,
-    kept: Cache<SchemaRef, Arc<Kept>>,
+    kept: Memory<Kept>,
     /// Apart from what is kept: references that lead nowhere, which any producer can make up, displace no schema.
-    missed: Cache<SchemaRef, Arc<Missed>>,
+    missed: Memory<Missed>,
     flights: Mutex<HashMap<SchemaRef, Landing>>,
-    /// One for each look-up under way.
+    /// What is left for unknown schemas.
+    bucket: Bucket,
+    /// One for each look-up under way of something unknown.
     room: Arc<Semaphore>,
+    /// The same for what is known and asked for again: whoever asks for unknown schemas takes nothing of it.
+    room_for_known: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for SchemaCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kept = self.inner.kept.entry_count();
+        let kept = self.inner.kept.count();
         f.debug_struct("SchemaCache").field("kept", &kept).finish_non_exhaustive()
     }
 }
@@ -80,11 +84,19 @@ impl SchemaCache {
         observer: Arc<dyn CacheObserver>,
         clock: Clock,
     ) -> Arc<Self> {
-        let kept = Cache::new(settings.max_entries);
-        let missed = Cache::new(settings.max_entries);
-        let room = Arc::new(Semaphore::new(MAX_PENDING_LOOKUPS));
-        let flights = Mutex::default();
-        let inner = Inner { source, settings, observer, clock, kept, missed, flights, room };
+        let room = || Arc::new(Semaphore::new(MAX_PENDING_LOOKUPS));
+        let inner = Inner {
+            kept: Memory::new(settings.max_entries, Kept::take_used),
+            missed: Memory::new(settings.max_entries, |_| false),
+            flights: Mutex::default(),
+            bucket: Bucket::new(settings.budget, clock()),
+            room: room(),
+            room_for_known: room(),
+            source,
+            settings,
+            observer,
+            clock,
+        };
         Arc::new(Self { inner: Arc::new(inner) })
     }
 
@@ -112,9 +124,10 @@ impl SchemaCache {
         if let Some(known) = self.inner.known(reference) {
             return known;
         }
-        let landing = match self.inner.start(reference, None) {
+        let inner = &self.inner;
+        let landing = match inner.start(reference, &inner.room, None) {
             Some(landing) => Some(landing),
-            None => self.inner.start_in_line(reference).await,
+            None => inner.start_in_line(reference).await,
         };
         match landing {
             Some(landing) => landing.wait().await.clone(),
@@ -126,7 +139,7 @@ impl SchemaCache {
     /// whoever needs the schema asks again.
     pub fn prefetch(self: &Arc<Self>, reference: &SchemaRef) {
         if self.inner.known(reference).is_none() {
-            self.inner.start(reference, None);
+            self.inner.start(reference, &self.inner.room, None);
         }
     }
 
@@ -134,13 +147,19 @@ impl SchemaCache {
     #[must_use]
     pub fn entries(&self) -> Vec<CacheEntry> {
         let now = (self.inner.clock)();
-        let kept = self.inner.kept.iter().take(MAX_SHOWN_ENTRIES);
-        let kept = kept.filter(|(_, kept)| kept.serves(now));
-        let missed = self.inner.missed.iter().take(MAX_SHOWN_ENTRIES);
-        let missed = missed.filter(|(_, missed)| missed.holds(now));
-        kept.map(|(reference, kept)| CacheEntry::kept(&reference, &kept, now))
-            .chain(missed.map(|(reference, missed)| CacheEntry::missed(&reference, &missed, now)))
-            .collect()
+        let (mut kept, mut missed) = (Vec::new(), Vec::new());
+        self.inner.kept.each(|reference, entry| {
+            if kept.len() < MAX_SHOWN_ENTRIES && entry.serves(now) {
+                kept.push(CacheEntry::kept(reference, entry, now));
+            }
+        });
+        self.inner.missed.each(|reference, entry| {
+            if missed.len() < MAX_SHOWN_ENTRIES && entry.holds(now) {
+                missed.push(CacheEntry::missed(reference, entry, now));
+            }
+        });
+        kept.append(&mut missed);
+        kept
     }
 }
 
@@ -148,28 +167,30 @@ impl Inner {
     /// What is known, and a question in the background where that is out of date.
     fn known(self: &Arc<Self>, reference: &SchemaRef) -> Option<Resolution> {
         let now = (self.clock)();
-        if let Some(kept) = at_once(self.kept.get(reference)).filter(|kept| kept.serves(now)) {
+        if let Some(kept) = self.kept.get(reference).filter(|kept| kept.serves(now)) {
+            kept.mark();
             if kept.is_due(now) {
-                self.start(reference, None);
+                self.start(reference, &self.room_for_known, None);
             }
             return Some(Ok(Arc::clone(&kept.fetched.schema)));
         }
-        let missed = at_once(self.missed.get(reference)).filter(|missed| missed.holds(now));
+        let missed = self.missed.get(reference).filter(|missed| missed.holds(now));
         missed.map(|missed| Err(missed.error.clone()))
     }
 
-    /// Joins the look-up under way, or starts one where there is room for it.
+    /// Joins the look-up under way, or starts one where there is `room` for it, or where room was `taken`.
     fn start(
         self: &Arc<Self>,
         reference: &SchemaRef,
-        room: Option<OwnedSemaphorePermit>,
+        room: &Arc<Semaphore>,
+        taken: Option<OwnedSemaphorePermit>,
     ) -> Option<Landing> {
         let runtime = Handle::try_current().ok()?;
         let landing = Landing::default();
         let room = match lock(&self.flights).entry(reference.clone()) {
             Entry::Occupied(under_way) => return Some(Arc::clone(under_way.get())),
             Entry::Vacant(free) => {
-                let room = room.or_else(|| Arc::clone(&self.room).try_acquire_owned().ok())?;
+                let room = taken.or_else(|| Arc::clone(room).try_acquire_owned().ok())?;
                 free.insert(Arc::clone(&landing));
                 room
             }
@@ -189,22 +210,27 @@ impl Inner {
     /// The same where there was no room: waits for it.
     async fn start_in_line(self: &Arc<Self>, reference: &SchemaRef) -> Option<Landing> {
         let room = Arc::clone(&self.room).acquire_owned().await.ok()?;
-        self.start(reference, Some(room))
+        self.start(reference, &self.room, Some(room))
     }
 
     /// Asks the source, unless somebody else just has.
     async fn look_up(self: &Arc<Self>, reference: &SchemaRef) -> Resolution {
         let now = (self.clock)();
-        let kept = self.kept.get(reference).await;
+        let kept = self.kept.get(reference);
         match kept.as_ref().filter(|kept| kept.serves(now)) {
             Some(kept) if kept.is_due(now) => {}
             Some(kept) => return Ok(Arc::clone(&kept.fetched.schema)),
             None => {
-                let missed = self.missed.get(reference).await;
+                let missed = self.missed.get(reference);
                 if let Some(missed) = missed.filter(|missed| missed.holds(now)) {
                     return Err(missed.error.clone());
                 }
             }
+        }
+        if kept.is_none() && !self.bucket.take(now) {
+            self.observer.over_budget();
+            let detail = "too many unknown schemas are asked for: this one is not looked up now";
+            return Err(SourceError::unavailable(detail));
         }
         let previous = kept.as_ref().map(|kept| Arc::clone(&kept.fetched));
         let answer = self.ask(reference, previous.clone()).await;
@@ -239,24 +265,26 @@ impl Inner {
     ) -> Resolution {
         let now = (self.clock)();
         let resolution = match answer {
-            Ok(fetched) => Ok(self.keep(reference, Kept::new(fetched, now, &self.settings)).await),
+            Ok(fetched) => {
+                let fresh = Kept::new(fetched, now, &self.settings);
+                Ok(self.keep(reference, fresh, now).await)
+            }
             Err(error) => match kept.filter(|kept| outlives(kept, &error, now)) {
                 Some(kept) => {
                     let kept = kept.after_failure(now, self.settings.unavailable_ttl);
-                    Ok(self.keep(reference, kept).await)
+                    Ok(self.keep(reference, kept, now).await)
                 }
                 None => Err(self.miss(reference, error, now).await),
             },
         };
-        self.kept.run_pending_tasks().await;
-        self.observer.entries(self.kept.entry_count());
+        self.observer.entries(self.kept.count());
         resolution
     }
 
-    async fn keep(&self, reference: &SchemaRef, kept: Kept) -> Arc<Schema> {
+    async fn keep(&self, reference: &SchemaRef, kept: Kept, now: Instant) -> Arc<Schema> {
         let schema = Arc::clone(&kept.fetched.schema);
-        self.kept.insert(reference.clone(), Arc::new(kept)).await;
-        self.missed.invalidate(reference).await;
+        self.kept.put(reference, Arc::new(kept), now).await;
+        self.missed.forget(reference).await;
         schema
     }
 
@@ -264,10 +292,10 @@ impl Inner {
     /// confirmed.
     async fn miss(&self, reference: &SchemaRef, error: SourceError, now: Instant) -> SourceError {
         if !matches!(error, SourceError::Unavailable { .. }) {
-            self.kept.invalidate(reference).await;
+            self.kept.forget(reference).await;
         }
         let missed = Missed::new(error.clone(), now, &self.settings);
-        self.missed.insert(reference.clone(), Arc::new(missed)).await;
+        self.missed.put(reference, Arc::new(missed), now).await;
         error
     }
 }
@@ -308,15 +336,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a read of the cache gives without waiting. moka's reads wait only where its upkeep is under way on another thread;
-/// then the answer is "unknown", and [`SchemaCache::resolve`] finds it.
-fn at_once<T>(read: impl Future<Output = Option<T>>) -> Option<T> {
-    match std::pin::pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => None,
-    }
-}
-
 /// Entries of each kind that the status page shows.
 const MAX_SHOWN_ENTRIES: usize = 500;
 
@@ -330,7 +349,7 @@ mod tests {
 
     use super::*;
     use crate::schema::{
-        DocumentUrl, EntryState, Lifetime, Lookup, RegistryKey, SchemaId,
+        DocumentUrl, EntryState, Lifetime, Lookup, LookupBudget, RegistryKey, SchemaId,
         testing::{any_schema, settings as registry_settings},
     };
 
@@ -353,7 +372,7 @@ mod tests {
                 let answer = self.answer.lock().unwrap().clone();
                 let lifetime = answer.expect("told to panic")?;
                 let schema = Arc::new(any_schema());
-                Ok(Arc::new(Fetched { schema, lifetime, validators: None }))
+                Ok(Arc::new(Fetched { lifetime, ..Fetched::immutable(schema) }))
             })
         }
     }
@@ -364,6 +383,7 @@ mod tests {
         misses: AtomicUsize,
         outcomes: Mutex<Vec<&'static str>>,
         entries: AtomicUsize,
+        over_budget: AtomicUsize,
     }
 
     impl CacheObserver for Counts {
@@ -382,6 +402,9 @@ mod tests {
         fn entries(&self, count: u64) {
             self.entries.store(usize::try_from(count).unwrap(), Ordering::SeqCst);
         }
+        fn over_budget(&self) {
+            self.over_budget.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     struct Bench {
@@ -394,16 +417,17 @@ mod tests {
     /// A cache with times that are easy to tell apart: documents live 60 s and serve 600 s more, "none" is believed 10 s,
     /// "nobody" 1 s.
     fn bench(answer: Answer) -> Bench {
-        bench_of(answer, 100)
+        bench_of(answer, 100, LookupBudget { per_second: 0, burst: 2_000 })
     }
 
-    fn bench_of(answer: Answer, max_entries: u64) -> Bench {
+    fn bench_of(answer: Answer, max_entries: u64, budget: LookupBudget) -> Bench {
         let settings = CacheSettings {
             max_entries,
             document_ttl: Duration::from_secs(60),
             negative_ttl: Duration::from_secs(10),
             unavailable_ttl: Duration::from_secs(1),
             stale_ttl: Duration::from_secs(600),
+            budget,
         };
         let source = Arc::new(FakeSource {
             answer: Mutex::new(Some(answer)),
@@ -699,20 +723,132 @@ mod tests {
 
     #[tokio::test]
     async fn references_that_lead_nowhere_displace_no_schema() {
-        let bench = bench_of(Ok(Lifetime::Forever), 10);
+        let budget = LookupBudget { per_second: 0, burst: 2_000 };
+        let bench = bench_of(Ok(Lifetime::Forever), 10, budget);
         bench.cache.resolve(&document("good")).await.unwrap();
         bench.answers(Err(not_found()));
         for number in 0..1_000 {
             bench.cache.resolve(&document(&number.to_string())).await.unwrap_err();
         }
         assert!(bench.cache.cached(&document("good")).unwrap().is_ok());
-        bench.cache.inner.missed.run_pending_tasks().await;
-        assert!(bench.cache.inner.missed.entry_count() <= 10);
+        assert!(bench.cache.inner.missed.count() <= 10);
         bench.answers(Ok(Lifetime::Forever));
         for number in 1_000..1_100 {
             bench.cache.resolve(&document(&number.to_string())).await.unwrap();
         }
         assert_eq!(bench.counts.entries.load(Ordering::SeqCst), 10);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_unknown_references_makes_as_many_requests_as_the_budget_has() {
+        let bench =
+            bench_of(Ok(Lifetime::Configured), 100, LookupBudget { per_second: 2, burst: 5 });
+        let known = document("known");
+        bench.cache.resolve(&known).await.unwrap();
+        bench.answers(Err(not_found()));
+        for number in 0..100 {
+            let answer = bench.cache.resolve(&document(&number.to_string())).await;
+            let spent = matches!(answer, Err(SourceError::Unavailable { .. }));
+            assert_eq!(spent, number >= 4, "{number}: {answer:?}");
+        }
+        assert_eq!((bench.calls(), bench.counts.over_budget.load(Ordering::SeqCst)), (5, 96));
+        assert!(bench.cache.cached(&document("99")).is_none(), "it is not remembered");
+        assert_eq!(
+            *bench.counts.outcomes.lock().unwrap(),
+            ["found"; 1].iter().chain(&["not_found"; 4]).copied().collect::<Vec<_>>()
+        );
+        bench.advance(1);
+        for number in 200..210 {
+            let _ = bench.cache.resolve(&document(&number.to_string())).await;
+        }
+        assert_eq!(bench.calls(), 7);
+        // What is known is asked for again without the budget.
+        bench.answers(Ok(Lifetime::Configured));
+        bench.advance(59);
+        for number in 300..1_000 {
+            bench.cache.prefetch(&document(&number.to_string()));
+        }
+        bench.settle().await;
+        let spent = bench.calls();
+        assert!(bench.cache.cached(&known).unwrap().is_ok());
+        bench.settle().await;
+        assert_eq!(
+            (bench.calls(), &bench.counts.outcomes.lock().unwrap().last()),
+            (spent + 1, &Some(&"found"))
+        );
+    }
+
+    #[tokio::test]
+    async fn look_ups_of_unknown_references_take_no_room_of_known_ones() {
+        let bench = bench(Ok(Lifetime::Configured));
+        let known = document("known");
+        bench.cache.resolve(&known).await.unwrap();
+        bench.advance(60);
+        bench.close_gate();
+        for number in 0..MAX_PENDING_LOOKUPS + 10 {
+            bench.cache.prefetch(&document(&number.to_string()));
+        }
+        assert!(bench.cache.cached(&known).unwrap().is_ok());
+        let flights = lock(&bench.cache.inner.flights).len();
+        assert_eq!(flights, MAX_PENDING_LOOKUPS + 1, "asked for again beside all the others");
+        bench.open_gate();
+        bench.open_gate();
+        bench.settle().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_used_stays() {
+        let budget = LookupBudget { per_second: 0, burst: 2_000 };
+        let bench = bench_of(Ok(Lifetime::Forever), 10, budget);
+        let hot: Vec<_> = (0..8).map(|number| document(&format!("hot{number}"))).collect();
+        for reference in &hot {
+            bench.cache.resolve(reference).await.unwrap();
+        }
+        for number in 0..1_000 {
+            for reference in &hot {
+                let _ = bench.cache.cached(reference);
+            }
+            bench.advance(1);
+            bench.cache.resolve(&document(&number.to_string())).await.unwrap();
+        }
+        let kept = hot.iter().filter(|reference| bench.cache.cached(reference).is_some()).count();
+        assert_eq!(kept, 8);
+        assert!(bench.cache.entries().len() <= 10);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_hits_allocates_nothing() {
+        let bench = bench(Ok(Lifetime::Forever));
+        let reference = document("a");
+        bench.cache.resolve(&reference).await.unwrap();
+        assert!(bench.cache.cached(&reference).is_some());
+        let info = allocation_counter::measure(|| {
+            for _ in 0..10_000 {
+                assert!(bench.cache.cached(&reference).is_some());
+            }
+        });
+        assert_eq!(info.count_total, 0);
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_waiters_make_one_request_over_http() {
+        use crate::schema::testing::{Reply, Server, reference, source};
+        let server = Server::start(|_| Reply::ok(r#"{"schema": "x"}"#)).await;
+        let registry = registry_settings(&server.url);
+        let settings = CacheSettings::default();
+        let cache = SchemaCache::new(Arc::new(source(&registry).0), settings, Arc::new(()));
+        let reference = reference(&registry, "7");
+        let waiters: Vec<_> = (0..10_000)
+            .map(|_| {
+                let (cache, reference) = (Arc::clone(&cache), reference.clone());
+                tokio::spawn(async move { cache.resolve(&reference).await.unwrap() })
+            })
+            .collect();
+        let mut addresses = HashSet::new();
+        for waiter in waiters {
+            addresses.insert(Arc::as_ptr(&waiter.await.unwrap()));
+        }
+        assert_eq!((addresses.len(), server.targets()), (1, vec!["/schemas/ids/7".to_owned()]));
     }
 
     #[tokio::test]

@@ -63,28 +63,6 @@ impl SchemaFormat {
         }
     }
 
-    /// The format of a document, by the end of its path, by its content type, and by what it says of itself: `.proto` or a
-    /// content type of Protocol Buffers; `.avsc` or a content type of Avro; `.schema.json`, `.jsonschema`,
-    /// `application/schema+json` or a key `$schema` for JSON Schema; and Avro where nothing says what it is.
-    #[must_use]
-    pub fn of_document(path: &str, content_type: Option<&str>, text: &str) -> Self {
-        let path = path.to_ascii_lowercase();
-        let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
-        let says = |ends: &[&str], types: &[&str]| {
-            ends.iter().any(|end| path.ends_with(end))
-                || types.iter().any(|part| content_type.contains(part))
-        };
-        if says(&[".proto"], &["protobuf"]) {
-            Self::Protobuf
-        } else if says(&[".avsc"], &["avro"]) {
-            Self::Avro
-        } else if says(&[".schema.json", ".jsonschema"], &["schema+json"]) || says_schema(text) {
-            Self::Json
-        } else {
-            Self::Avro
-        }
-    }
-
     /// The format that registries call `kind`.
     #[must_use]
     pub fn from_registry(kind: &str) -> Option<Self> {
@@ -95,11 +73,6 @@ impl SchemaFormat {
             _ => None,
         }
     }
-}
-
-/// Whether a document is a JSON object with a key `$schema`, as far as can be told without reading it all.
-fn says_schema(text: &str) -> bool {
-    text.trim_start().starts_with('{') && text.contains("\"$schema\"")
 }
 
 /// A schema document with those that it refers to: what a source hands to the compiler.

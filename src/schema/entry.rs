@@ -1,7 +1,10 @@
 //! What the cache remembers about one reference, and until when. Pure: time comes in as an argument.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,6 +22,8 @@ pub(super) struct Kept {
     due: Option<Instant>,
     /// Until when it serves.
     end: Option<Instant>,
+    /// Whether it was used since that was asked last.
+    used: AtomicBool,
 }
 
 impl Kept {
@@ -30,13 +35,28 @@ impl Kept {
             Lifetime::Forever => None,
         };
         let stale = lifetime.and_then(|lifetime| now.checked_add(lifetime));
-        let end = stale.and_then(|stale| stale.checked_add(settings.stale_ttl));
-        Self { fetched, confirmed: now, stale, due: stale, end }
+        let stale_ttl =
+            fetched.stale_if_error.map_or(settings.stale_ttl, |said| said.min(settings.stale_ttl));
+        let end = stale.and_then(|stale| stale.checked_add(stale_ttl));
+        Self { fetched, confirmed: now, stale, due: stale, end, used: AtomicBool::new(false) }
     }
 
     /// The same after asking again has failed: it serves no longer than before, and is asked for again after `pause`.
     pub(super) fn after_failure(&self, now: Instant, pause: Duration) -> Self {
-        Self { fetched: Arc::clone(&self.fetched), due: now.checked_add(pause), ..*self }
+        let used = AtomicBool::new(self.used.load(Ordering::Relaxed));
+        Self { fetched: Arc::clone(&self.fetched), due: now.checked_add(pause), used, ..*self }
+    }
+
+    /// Marks it as used: a write for the first who uses it, a read for all others.
+    pub(super) fn mark(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since this was asked last.
+    pub(super) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// Whether it may be used.
@@ -155,3 +175,26 @@ impl EntryState {
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 /// Longest time without asking, whatever its server says: a wrong document must not stay until the next restart.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::testing::any_schema;
+
+    #[test]
+    fn a_source_may_shorten_how_long_a_document_serves_while_it_is_down() {
+        let settings = CacheSettings { stale_ttl: Duration::from_secs(100), ..Default::default() };
+        let now = Instant::now();
+        for (said, serves) in [(None, 100), (Some(0), 0), (Some(30), 30), (Some(1_000), 100)] {
+            let fetched = Fetched {
+                lifetime: Lifetime::For(Duration::from_secs(60)),
+                stale_if_error: said.map(Duration::from_secs),
+                ..Fetched::immutable(Arc::new(any_schema()))
+            };
+            let kept = Kept::new(Arc::new(fetched), now, &settings);
+            let end = now + Duration::from_secs(60 + serves);
+            assert!(kept.serves(end - Duration::from_millis(1)), "{said:?}");
+            assert!(!kept.serves(end), "{said:?}");
+        }
+    }
+}

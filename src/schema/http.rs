@@ -1,24 +1,29 @@
 //! Schemas over HTTP: by id from a registry, by URL from any server. Bounds what all look-ups together may hold, and
 //! compiles off the threads that serve sockets.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::{
-    Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistryApi, RegistryKey,
-    RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError,
+    Clock, Compile, DocumentUrl, Documents, Fetched, HttpSourceError, Lifetime, Lookup, Origins,
+    RegistryApi, RegistryKey, RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError,
+    SourceObserver,
     confluent::Registry,
     document::{self, Answered},
-    fetch::{Fetcher, not_allowed},
-    registries::Registries,
+    fetch::{Fetcher, Surroundings, not_allowed},
+    freshness::Freshness,
+    resolver,
 };
-use crate::limits::SchemaLimits;
+use crate::{limits::SchemaLimits, metrics::Metrics};
 
 /// Asks registries and other HTTP servers, those of the allowed origins only.
 pub struct HttpSource {
-    registries: Registries,
     fetcher: Fetcher,
     limits: SchemaLimits,
     compile: Compile,
@@ -30,9 +35,16 @@ pub struct HttpSource {
 type Slot = Arc<[OwnedSemaphorePermit; 2]>;
 
 /// One slot for each look-up under way, whose requests come one after the other. One origin gets at most half of them,
-/// so that a server that hangs does not hold up the look-ups at the others.
+/// so that a server that hangs does not hold up the look-ups at the others. Some are kept for schemas that are known and
+/// asked for again, so that those who ask for unknown ones are not in their way.
 struct Slots {
     origins: Origins,
+    unknown: Share,
+    known: Share,
+}
+
+/// Slots that are given out together.
+struct Share {
     all: Arc<Semaphore>,
     by_origin: Vec<Arc<Semaphore>>,
 }
@@ -41,60 +53,71 @@ impl Slots {
     fn new(settings: &RegistrySettings) -> Self {
         let origins = Origins::new(settings);
         let all = settings.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS);
-        let share = if origins.count() > 1 { all.div_ceil(2) } else { all };
-        let by_origin = (0..origins.count()).map(|_| Arc::new(Semaphore::new(share))).collect();
-        Self { origins, all: Arc::new(Semaphore::new(all)), by_origin }
+        // A single one cannot be shared out: then there is one more.
+        let known = all.div_ceil(4);
+        let unknown = all.saturating_sub(known).max(1);
+        let count = origins.count();
+        Self { origins, unknown: Share::new(unknown, count), known: Share::new(known, count) }
     }
 
     /// Waits for a slot for a look-up that starts at `url`.
-    async fn take(&self, url: &Url) -> Result<Slot, SourceError> {
-        let of_origin = self.origins.position(url).and_then(|at| self.by_origin.get(at));
+    async fn take(&self, url: &Url, known: bool) -> Result<Slot, SourceError> {
+        let share = if known { &self.known } else { &self.unknown };
+        let of_origin = self.origins.position(url).and_then(|at| share.by_origin.get(at));
         let of_origin = of_origin.ok_or_else(|| not_allowed(url))?;
         let closed = |_| SourceError::unavailable("shutting down");
         let of_origin = Arc::clone(of_origin).acquire_owned().await.map_err(closed)?;
-        let of_all = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
+        let of_all = Arc::clone(&share.all).acquire_owned().await.map_err(closed)?;
         Ok(Arc::new([of_origin, of_all]))
     }
 }
 
-/// The HTTP client cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("HTTP client for schemas cannot be set up")]
-pub struct HttpSourceError {
-    source: reqwest::Error,
+impl Share {
+    fn new(all: usize, origins: usize) -> Self {
+        let share = if origins > 1 { all.div_ceil(2) } else { all };
+        let by_origin = (0..origins).map(|_| Arc::new(Semaphore::new(share))).collect();
+        Self { all: Arc::new(Semaphore::new(all)), by_origin }
+    }
 }
 
 impl HttpSource {
-    /// Takes origins, time and number of requests from the configuration. The process must have installed its rustls
-    /// provider before.
+    /// Takes registries, origins, time and number of requests from the configuration. The process must have installed its
+    /// rustls provider before.
     ///
     /// # Errors
-    /// [`HttpSourceError`] when the system's certificates cannot be read.
-    pub fn new(settings: &RegistrySettings, limits: SchemaLimits) -> Result<Self, HttpSourceError> {
+    /// [`HttpSourceError`] when certificates cannot be read.
+    pub fn new(
+        settings: &RegistrySettings,
+        limits: SchemaLimits,
+        observer: Arc<dyn SourceObserver>,
+    ) -> Result<Self, HttpSourceError> {
         let compile = move |documents: &Documents| Schema::compile(documents, &limits);
-        Self::with_compile(settings, limits, Arc::new(compile))
+        let clock: Clock = Arc::new(Instant::now);
+        let around = Surroundings { names: resolver::system(), clock, observer };
+        Self::within(settings, limits, Arc::new(compile), around)
     }
 
-    /// The same with another way to make a schema of documents.
-    ///
-    /// # Errors
-    /// [`HttpSourceError`] when the system's certificates cannot be read.
-    pub fn with_compile(
+    /// The same with another way to make a schema of documents, and within other surroundings.
+    pub(super) fn within(
         settings: &RegistrySettings,
         limits: SchemaLimits,
         compile: Compile,
+        around: Surroundings,
     ) -> Result<Self, HttpSourceError> {
         let body =
             limits.max_schema_bytes.saturating_mul(MAX_ESCAPING).saturating_add(MAX_WRAPPING);
-        let fetcher = Fetcher::new(settings, body).map_err(|source| HttpSourceError { source })?;
         Ok(Self {
-            registries: Registries::new(settings),
-            fetcher,
+            fetcher: Fetcher::new(settings, body, around)?,
             limits,
             compile,
             slots: Slots::new(settings),
             lookup_timeout: settings.request_timeout.saturating_mul(MAX_LOOKUP_TIMEOUTS),
         })
+    }
+
+    /// Takes up TLS files that change, for ever: tasks to be run.
+    pub fn keep_up(&self, metrics: &Arc<Metrics>) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        self.fetcher.clients.keep_up(metrics)
     }
 
     async fn look_up(
@@ -105,10 +128,10 @@ impl HttpSource {
         let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Registered { registry: base, .. }) =
             reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
-        if self.registries.folder(&url).is_some() {
+        if self.fetcher.registries.folder(&url).is_some() {
             return Err(SourceError::unavailable("registry.api directory is not supported yet"));
         }
-        let slot = self.slots.take(&url).await?;
+        let slot = self.slots.take(&url, previous.is_some()).await?;
         let SchemaRef::Registered { key, .. } = reference else {
             return self.document(reference, &url, previous, slot).await;
         };
@@ -125,7 +148,8 @@ impl HttpSource {
         url: &Url,
         key: &RegistryKey,
     ) -> Result<Documents, SourceError> {
-        let configured = self.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
+        let configured =
+            self.fetcher.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
         let api = configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api);
         match api {
             RegistryApi::Confluent => {
@@ -157,12 +181,13 @@ impl HttpSource {
     ) -> Result<Arc<Fetched>, SourceError> {
         let known = previous.and_then(|previous| previous.validators.as_ref());
         match (document::ask(&self.fetcher, &self.limits, url, known).await?, previous) {
-            (Answered::Documents(documents, lifetime, validators), _) => {
+            (Answered::Documents(documents, freshness, validators), _) => {
                 let schema = self.compile(reference, documents, slot).await?;
-                Ok(Arc::new(Fetched { schema, lifetime, validators }))
+                let Freshness { lifetime, stale_if_error } = freshness;
+                Ok(Arc::new(Fetched { schema, lifetime, stale_if_error, validators }))
             }
-            (Answered::NotModified(lifetime), Some(previous)) => {
-                Ok(Arc::new(still_valid(previous, lifetime)))
+            (Answered::NotModified(freshness), Some(previous)) => {
+                Ok(Arc::new(still_valid(previous, freshness)))
             }
             (Answered::NotModified(_), None) => Err(not_asked()),
         }
@@ -208,12 +233,13 @@ fn not_asked() -> SourceError {
 }
 
 /// What was known stays, for as long as the server now says. A server that says nothing this time stands by what it said.
-fn still_valid(previous: &Fetched, lifetime: Lifetime) -> Fetched {
-    let lifetime = match lifetime {
+fn still_valid(previous: &Fetched, freshness: Freshness) -> Fetched {
+    let lifetime = match freshness.lifetime {
         Lifetime::Configured => previous.lifetime,
         said => said,
     };
-    Fetched { lifetime, ..previous.clone() }
+    let stale_if_error = freshness.stale_if_error.or(previous.stale_if_error);
+    Fetched { lifetime, stale_if_error, ..previous.clone() }
 }
 
 /// How many times longer a document may be inside JSON.
@@ -382,16 +408,21 @@ mod tests {
         let mut settings = settings("http://registry");
         settings.max_concurrent_requests = 4;
         let only = Slots::new(&settings);
-        assert_eq!(only.by_origin[0].available_permits(), 4);
+        assert_eq!(only.unknown.by_origin[0].available_permits(), 3);
+        settings.max_concurrent_requests = 8;
         settings.allow.push(Url::parse("http://other").unwrap());
         let slots = Slots::new(&settings);
         let registry = Url::parse("http://registry/a").unwrap();
-        let held = [slots.take(&registry).await.unwrap(), slots.take(&registry).await.unwrap()];
-        let mut third = Box::pin(slots.take(&registry));
-        assert!(tokio::time::timeout(Duration::ZERO, &mut third).await.is_err());
-        assert!(slots.take(&Url::parse("http://other/a").unwrap()).await.is_ok());
+        let (mut held, mut waiting) = (Vec::new(), None);
+        for _ in 0..3 {
+            held.push(slots.take(&registry, false).await.unwrap());
+        }
+        let fourth = waiting.insert(Box::pin(slots.take(&registry, false)));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut *fourth).await.is_err());
+        assert!(slots.take(&registry, true).await.is_ok(), "what is known does not wait for that");
+        assert!(slots.take(&Url::parse("http://other/a").unwrap(), false).await.is_ok());
         drop(held);
-        assert!(third.await.is_ok());
+        assert!(fourth.await.is_ok());
     }
 
     /// Header, answer of the server, outcome.

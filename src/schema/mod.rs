@@ -1,30 +1,45 @@
 //! Header → reference → schema: how a record names its schema, where schemas come from, and the cache in front of it.
 
+mod address;
+mod budget;
 pub mod cache;
+mod circuit;
+mod clients;
 pub mod compiled;
 mod confluent;
-mod document;
+mod credentials;
+pub mod document;
 mod entry;
 mod fetch;
+mod freshness;
 pub mod http;
+#[cfg(test)]
+mod http_rules;
 pub mod key;
+mod memory;
 mod observer;
 pub mod origin;
 pub mod reference;
 mod registries;
+mod resolver;
 pub mod settings;
+mod shelf;
 pub mod source;
 mod spelling;
 mod template;
 #[cfg(test)]
 mod testing;
 
+pub use budget::LookupBudget;
 pub use cache::{Clock, Resolution, SchemaCache};
+pub use circuit::CircuitSettings;
+pub use clients::HttpSourceError;
 pub use compiled::{Compile, Documents, Referenced, Schema, SchemaFormat};
+pub use credentials::CredentialFault;
 pub use entry::{CacheEntry, EntryState};
-pub use http::{HttpSource, HttpSourceError};
+pub use http::HttpSource;
 pub use key::{ArtifactVersion, Guid, RegistryKey, SchemaId};
-pub use observer::{CacheObserver, RequestOutcome};
+pub use observer::{CacheObserver, RequestOutcome, SourceObserver};
 pub use origin::Origins;
 pub use reference::{DocumentUrl, ReferenceError, References, SchemaRef};
 pub use settings::{

@@ -4,6 +4,23 @@ use std::sync::Arc;
 
 use super::{Fetched, SourceError};
 
+/// What those who ask registries tell the metrics.
+pub trait SourceObserver: Send + Sync + 'static {
+    /// So many origins are left in peace now because they did not answer.
+    fn circuits_open(&self, count: usize);
+    /// A request was not made because its origin is left in peace.
+    fn left_in_peace(&self);
+    /// A request is made again.
+    fn retried(&self);
+}
+
+/// Nobody is told.
+impl SourceObserver for () {
+    fn circuits_open(&self, _count: usize) {}
+    fn left_in_peace(&self) {}
+    fn retried(&self) {}
+}
+
 /// What the cache tells the metrics.
 pub trait CacheObserver: Send + Sync + 'static {
     /// [`SchemaCache::cached`](super::SchemaCache::cached) had an answer.
@@ -16,6 +33,8 @@ pub trait CacheObserver: Send + Sync + 'static {
     fn request_seconds(&self, seconds: f64);
     /// So many schemas are kept now.
     fn entries(&self, count: u64);
+    /// An unknown schema was not looked up because the budget is spent.
+    fn over_budget(&self);
 }
 
 /// Nobody is told.
@@ -25,6 +44,7 @@ impl CacheObserver for () {
     fn request(&self, _outcome: RequestOutcome) {}
     fn request_seconds(&self, _seconds: f64) {}
     fn entries(&self, _count: u64) {}
+    fn over_budget(&self) {}
 }
 
 /// How a source answered.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-use super::{RegistryKey, Template};
+use super::{CircuitSettings, LookupBudget, RegistryKey, Template};
 use crate::tls::ClientTlsSettings;
 
 /// The registries and what else may be asked for schemas.
@@ -24,6 +24,8 @@ pub struct RegistrySettings {
     pub request_timeout: Duration,
     /// Requests under way at once, over all references (`registry.max_concurrent_requests`).
     pub max_concurrent_requests: usize,
+    /// When an origin that fails is left in peace.
+    pub circuit: CircuitSettings,
 }
 
 impl Default for RegistrySettings {
@@ -35,6 +37,7 @@ impl Default for RegistrySettings {
             others: Vec::new(),
             request_timeout: Duration::from_secs(3),
             max_concurrent_requests: 16,
+            circuit: CircuitSettings::default(),
         }
     }
 }
@@ -128,7 +131,7 @@ pub enum CredentialFiles {
     None,
 }
 
-/// How long what was learnt is kept.
+/// How long what was learnt is kept, and how much is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheSettings {
     /// Schemas kept at most (`registry.cache.max_entries`).
@@ -141,6 +144,8 @@ pub struct CacheSettings {
     pub unavailable_ttl: Duration,
     /// How long an expired document still serves while its source is down (`registry.cache.stale_ttl`).
     pub stale_ttl: Duration,
+    /// How many unknown schemas are looked up.
+    pub budget: LookupBudget,
 }
 
 impl Default for CacheSettings {
@@ -151,6 +156,7 @@ impl Default for CacheSettings {
             negative_ttl: Duration::from_secs(10),
             unavailable_ttl: Duration::from_secs(1),
             stale_ttl: Duration::from_secs(24 * 60 * 60),
+            budget: LookupBudget::default(),
         }
     }
 }

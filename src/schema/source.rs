@@ -14,6 +14,9 @@ pub struct Fetched {
     pub schema: Arc<Schema>,
     /// How long it may be used without asking again.
     pub lifetime: Lifetime,
+    /// How long it may serve beyond that while its source is down, where the source says so and that is shorter than
+    /// configured.
+    pub stale_if_error: Option<Duration>,
     /// What to send along when asking again.
     pub validators: Option<Validators>,
 }
@@ -22,7 +25,7 @@ impl Fetched {
     /// A schema that never changes.
     #[must_use]
     pub fn immutable(schema: Arc<Schema>) -> Self {
-        Self { schema, lifetime: Lifetime::Forever, validators: None }
+        Self { schema, lifetime: Lifetime::Forever, stale_if_error: None, validators: None }
     }
 }
 
@@ -66,7 +69,7 @@ pub enum SourceError {
         /// What is wrong, fit to be shown.
         detail: Arc<str>,
     },
-    /// A redirect or reference leads to an origin that is not allowed.
+    /// A redirect or reference leads to an origin that is not allowed, or to an address that nobody is led to.
     #[error("origin {origin} is not allowed")]
     NotAllowed {
         /// The origin, fit to be shown.

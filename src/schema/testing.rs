@@ -2,17 +2,18 @@
 
 use std::{
     sync::{Arc, Mutex, Once},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpListener,
 };
 use url::Url;
 
 use super::{
-    Compile, Documents, HttpSource, References, RegistrySettings, Schema, SchemaFormat, SchemaRef,
+    Clock, Compile, Documents, HttpSource, References, RegistrySettings, Schema, SchemaFormat,
+    SchemaRef, fetch::Surroundings, resolver,
 };
 use crate::limits::SchemaLimits;
 
@@ -27,6 +28,8 @@ pub(super) fn any_schema() -> Schema {
 pub(super) enum Reply {
     /// Sends these bytes and closes.
     Bytes(Vec<u8>),
+    /// Sends these bytes, and then a blank now and then for as long as somebody reads.
+    Drip(Vec<u8>),
     /// Sends these bytes, and then others for as long as somebody reads.
     Endless(Vec<u8>),
     /// Sends these bytes, and then nothing.
@@ -64,13 +67,34 @@ pub(super) struct Server {
 impl Server {
     /// `answers` gets the head of each request.
     pub(super) async fn start(answers: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(None, answers).await
+    }
+
+    /// The same under TLS, as `localhost`.
+    pub(super) async fn start_with(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        answers: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let url = match &tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let (log, answers): (_, Arc<Answers>) = (Arc::clone(&heads), Arc::new(answers));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&log), Arc::clone(&answers)));
+                let (log, answers) = (Arc::clone(&log), Arc::clone(&answers));
+                match tls.clone() {
+                    None => drop(tokio::spawn(serve(stream, log, answers))),
+                    Some(tls) => drop(tokio::spawn(async move {
+                        let accepted = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await;
+                        if let Ok(stream) = accepted {
+                            serve(stream, log, answers).await;
+                        }
+                    })),
+                }
             }
         });
         Self { url, heads, task }
@@ -93,7 +117,11 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>, answers: Arc<Answers>) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    log: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Answers>,
+) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
@@ -102,7 +130,16 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>, answers: Arc
     let head = String::from_utf8(head).unwrap();
     log.lock().unwrap().push(head.clone());
     match answers(&head) {
-        Reply::Bytes(bytes) => drop(stream.write_all(&bytes).await),
+        Reply::Bytes(bytes) => {
+            drop(stream.write_all(&bytes).await);
+            drop(stream.shutdown().await);
+        }
+        Reply::Drip(bytes) => {
+            drop(stream.write_all(&bytes).await);
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         Reply::Endless(bytes) => {
             drop(stream.write_all(&bytes).await);
             while stream.write_all(&[b' '; 1024]).await.is_ok() {}
@@ -119,6 +156,12 @@ pub(super) fn target(head: &str) -> &str {
     head.split(' ').nth(1).unwrap()
 }
 
+/// The system's resolver and clock, and nobody who is told.
+pub(super) fn surroundings() -> Surroundings {
+    let clock: Clock = Arc::new(Instant::now);
+    Surroundings { names: resolver::system(), clock, observer: Arc::new(()) }
+}
+
 /// Settings with this registry, time enough, and no other origin.
 pub(super) fn settings(registry: &str) -> RegistrySettings {
     RegistrySettings {
@@ -131,6 +174,14 @@ pub(super) fn settings(registry: &str) -> RegistrySettings {
 /// A source with small bounds, and the documents that it has compiled. Documents that contain `panic` make the compiler
 /// panic.
 pub(super) fn source(settings: &RegistrySettings) -> (HttpSource, Arc<Mutex<Vec<Documents>>>) {
+    source_within(settings, surroundings())
+}
+
+/// The same in other surroundings.
+pub(super) fn source_within(
+    settings: &RegistrySettings,
+    around: Surroundings,
+) -> (HttpSource, Arc<Mutex<Vec<Documents>>>) {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
     let compiled: Arc<Mutex<Vec<Documents>>> = Arc::default();
@@ -144,7 +195,7 @@ pub(super) fn source(settings: &RegistrySettings) -> (HttpSource, Arc<Mutex<Vec<
         Ok(any_schema())
     });
     let limits = SchemaLimits { max_schema_bytes: 1_000, max_references: 4, ..Default::default() };
-    (HttpSource::with_compile(settings, limits, compile).unwrap(), compiled)
+    (HttpSource::within(settings, limits, compile, around).unwrap(), compiled)
 }
 
 /// The reference that a header names.

@@ -42,8 +42,16 @@ impl TlsClient {
     /// # Errors
     /// [`TlsFileError`]: the first file that cannot be used.
     pub fn new(settings: ClientTlsSettings) -> Result<Self, TlsFileError> {
+        Self::of("upstream.tls", settings)
+    }
+
+    /// The same for another section of the configuration than that of the brokers.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of(section: &'static str, settings: ClientTlsSettings) -> Result<Self, TlsFileError> {
         let (mut notes, server_name) = (Vec::new(), settings.server_name.clone());
-        let rotating = Rotating::new(Files(settings), &mut notes)?;
+        let rotating = Rotating::new(Files { section, settings }, &mut notes)?;
         rotating::warn(&notes);
         Ok(Self { rotating: Arc::new(rotating), server_name })
     }
@@ -54,7 +62,8 @@ impl TlsClient {
     /// [`TlsFileError`]: the first file that cannot be used.
     pub fn check(settings: &ClientTlsSettings) -> Result<Vec<String>, TlsFileError> {
         let mut notes = Vec::new();
-        Files(settings.clone()).make(&mut notes).map(|_| notes)
+        let files = Files { section: "", settings: settings.clone() };
+        files.make(&mut notes).map(|_| notes)
     }
 
     /// What a handshake with the server at `host` needs.
@@ -69,37 +78,48 @@ impl TlsClient {
         Ok(Connecting { config: self.rotating.current(), server_name })
     }
 
+    /// What is in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.rotating.current()
+    }
+
     /// Takes up files that change, for ever.
     pub fn keep_up(&self, metrics: Arc<Metrics>) -> impl Future<Output = ()> + Send + 'static {
         Arc::clone(&self.rotating).keep_up(metrics)
     }
 }
 
-struct Files(ClientTlsSettings);
+struct Files {
+    section: &'static str,
+    settings: ClientTlsSettings,
+}
 
 impl Source for Files {
     type Made = ClientConfig;
 
-    const SECTION: &'static str = "upstream.tls";
+    fn section(&self) -> &'static str {
+        self.section
+    }
 
     fn files(&self) -> Vec<PathBuf> {
-        let identity = self.0.identity.iter();
+        let identity = self.settings.identity.iter();
         let own = identity.flat_map(|files| [files.certificate.clone(), files.key.clone()]);
-        self.0.ca.clone().into_iter().chain(own).collect()
+        self.settings.ca.clone().into_iter().chain(own).collect()
     }
 
     fn make(&self, notes: &mut Vec<String>) -> Result<ClientConfig, TlsFileError> {
-        let authorities = match &self.0.ca {
+        let authorities = match &self.settings.ca {
             Some(path) => pem::authorities(path, notes),
             None => pem::system_authorities(),
         }?;
-        let own = self.0.identity.as_ref();
+        let own = self.settings.identity.as_ref();
         let own = own.map(|files| pem::certified_key(files, notes)).transpose()?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsFileError {
                 role: Role::Authority,
-                path: self.0.ca.clone().unwrap_or_default(),
+                path: self.settings.ca.clone().unwrap_or_default(),
                 fault: Fault::Certificate(error),
             })?
             .with_root_certificates(authorities);

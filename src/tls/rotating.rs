@@ -22,7 +22,7 @@ pub(super) trait Source: Send + Sync + 'static {
     type Made: Send + Sync + 'static;
 
     /// The configuration's section, for the log.
-    const SECTION: &'static str;
+    fn section(&self) -> &'static str;
 
     /// The files that it is made of.
     fn files(&self) -> Vec<PathBuf>;
@@ -95,14 +95,14 @@ impl<S: Source> Rotating<S> {
             Ok(made) => {
                 self.current.store(Arc::new(made));
                 *seen = Seen { decided: now, doubted: None };
-                tracing::info!(section = S::SECTION, "new TLS files are in force");
+                tracing::info!(section = self.source.section(), "new TLS files are in force");
                 warn(&notes);
                 Some(ReloadOutcome::Applied)
             }
             Err(error) if seen.doubted == Some(now) => {
                 *seen = Seen { decided: now, doubted: None };
                 tracing::error!(
-                    section = S::SECTION,
+                    section = self.source.section(),
                     %error,
                     "new TLS files cannot be used, the old ones stay in force"
                 );

@@ -62,7 +62,9 @@ pub(super) struct Files(pub(super) ServerTlsSettings);
 impl Source for Files {
     type Made = ServerConfig;
 
-    const SECTION: &'static str = "listen.tls";
+    fn section(&self) -> &'static str {
+        "listen.tls"
+    }
 
     fn files(&self) -> Vec<PathBuf> {
         let identity = &self.0.identity;

@@ -138,7 +138,7 @@ impl SchemaSource for Registry {
             }
             let lifetime = Lifetime::For(self.lifetime);
             let schema = Arc::clone(&self.schema);
-            Ok(Arc::new(Fetched { schema, lifetime, validators: None }))
+            Ok(Arc::new(Fetched { lifetime, ..Fetched::immutable(schema) }))
         })
     }
 }
