@@ -12,6 +12,7 @@ use crate::{
     avro::AvroSchema,
     datum::DatumFault,
     limits::{KIB, RecordLimits},
+    protobuf::{ProtobufSchema, UnknownFields},
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
     schema::{ReferenceError, References, Resolution, Schema, SchemaCache, SchemaRef, SourceError},
@@ -412,6 +413,7 @@ fn conflict(what: &str) -> Rejection {
 fn check(schema: &Schema, encoding: Encoding, value: &[u8], words: Words) -> Result<(), Rejection> {
     match schema {
         Schema::Avro(avro) => check_avro(avro, encoding, value, words),
+        Schema::Protobuf(protobuf) => check_protobuf(protobuf, encoding, value, words),
     }
 }
 
@@ -433,6 +435,25 @@ fn check_avro(
             return Err(Rejection::new(Reason::ConflictingMetadata, detail));
         }
     };
+    checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
+}
+
+fn check_protobuf(
+    protobuf: &ProtobufSchema,
+    encoding: Encoding,
+    value: &[u8],
+    words: Words,
+) -> Result<(), Rejection> {
+    if encoding != Encoding::Protobuf {
+        let detail = "the content type is not protobuf but the schema is a Protobuf one";
+        return Err(Rejection::new(Reason::ConflictingMetadata, detail));
+    }
+    let (message, unknown) = (protobuf.root(), UnknownFields::default());
+    if words == Words::Spared {
+        let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
+        return protobuf.fault(message, unknown, value).map_or(Ok(()), rejection);
+    }
+    let checked = protobuf.check(message, unknown, value);
     checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
 }
 
@@ -632,6 +653,35 @@ mod tests {
         let policy = TopicPolicy::new(&rule);
         let marks = walk(&judge, &mut workspace, &policy, &Resolved::new(), &["7", "", "8"]);
         assert_eq!(marks, ".x.");
+    }
+
+    #[test]
+    fn a_protobuf_schema_judges_protobuf_values_and_no_others() {
+        let text = "syntax = \"proto3\"; message M { string s = 1; }".to_owned();
+        let documents = Documents { format: SchemaFormat::Protobuf, text, references: Vec::new() };
+        let schema = Schema::compile(&documents, &SchemaLimits::default()).unwrap();
+        let reason = |schema: &Schema, encoding, value: &[u8]| {
+            let [wanted, spared] = [Words::Wanted, Words::Spared]
+                .map(|words| check(schema, encoding, value, words).err().map(|it| it.reason));
+            assert_eq!(wanted, spared);
+            wanted
+        };
+        let table: [(Encoding, &[u8], Option<Reason>); 6] = [
+            (Encoding::Protobuf, b"\x0a\x01a", None),
+            (Encoding::Protobuf, b"", None),
+            (Encoding::Protobuf, b"\x0a\x02a", Some(Reason::PayloadInvalid)),
+            (Encoding::Avro, b"\x0a\x01a", Some(Reason::ConflictingMetadata)),
+            (Encoding::AvroJson, b"{}", Some(Reason::ConflictingMetadata)),
+            (Encoding::Json, b"{}", Some(Reason::ConflictingMetadata)),
+        ];
+        for (encoding, value, expected) in table {
+            assert_eq!(reason(&schema, encoding, value), expected, "{encoding:?} {value:?}");
+        }
+        let documents =
+            Documents { format: SchemaFormat::Avro, text: "\"int\"".into(), ..documents };
+        let avro = Schema::compile(&documents, &SchemaLimits::default()).unwrap();
+        let found = reason(&avro, Encoding::Protobuf, b"\x02");
+        assert_eq!(found, Some(Reason::ConflictingMetadata));
     }
 
     #[test]
