@@ -380,7 +380,7 @@ fn protobuf() -> Vec<Vec<u8>> {
          syntax = \"proto3\"; package n; enum E { option allow_alias = true; A = 0; B = 0; reserved 2 to 5, 9; }",
         "message M { option (x.y).z = { a: [1, 2] b { c: \"d\" } }; oneof o { int32 a = 1; group G = 2 {} } extensions 9 to max; }\
          service S { rpc R (stream M) returns (M) { option (h) = { get: \"/\" }; } }",
-        "Cgdh\nLnByb3RvIggKAU0SAwoBbg==",
+        "CgdoLnByb3RvIg4KAU0SCQoBbhgBIAEoBQ==",
     ];
     let document = |text: &&str| [b"\x7f", text.as_bytes()].concat();
     seeds.extend(documents.iter().map(document));
