@@ -14,9 +14,10 @@ use support::python::Python;
 
 /// Why we refuse what the library takes: it cuts numbers to their type, takes any number for true, keeps what it does not
 /// know whatever it is, and merges parts of a submessage before it asks for required fields.
-const STRICTER: [&str; 6] = [
+const STRICTER: [&str; 7] = [
     "bool is neither 0 nor 1",
     "does not fit 32 bits",
+    "does not fit 64 bits",
     "must be",
     "required field is missing",
     "string is not valid UTF-8",
@@ -32,6 +33,7 @@ fn what_python_writes_is_accepted_and_what_it_cannot_read_is_refused() {
     let Some(python) = Python::get() else { return };
     let mut schemas = BTreeMap::new();
     let (mut sound, mut refused, mut stricter) = (0, 0, 0);
+    let mut unexplained = Vec::new();
     for line in python.run("protobuf_data.py", &[], "").json_lines() {
         let text = field(&line, "schema");
         let schema = schemas
@@ -53,16 +55,17 @@ fn what_python_writes_is_accepted_and_what_it_cannot_read_is_refused() {
         match (line["reads"] == true, lenient) {
             (true, Err(error)) => {
                 let known = STRICTER.iter().any(|class| error.detail.contains(class));
-                assert!(known, "only Python reads it: {error} {line}");
                 stricter += 1;
+                if !known {
+                    unexplained.push(format!("only Python reads it: {error} {line}"));
+                }
             }
-            (false, checked) => {
-                assert!(checked.is_err(), "Python does not read it: {line}");
-                refused += 1;
-            }
+            (false, Ok(())) => unexplained.push(format!("Python does not read it: {line}")),
+            (false, Err(_)) => refused += 1,
             (true, Ok(())) => {}
         }
     }
     println!("{sound} sound, {refused} refused by both, {stricter} by us alone");
+    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
     assert!(sound >= 24 && refused > 100, "{sound} {refused}");
 }

@@ -133,7 +133,9 @@ impl Reader<'_> {
                 0 | 1 => {}
                 _ => return Err(Fault::new(at, "bool is neither 0 nor 1".to_owned())),
             },
-            Kind::Bytes => drop(self.sized(word)?),
+            Kind::Bytes => {
+                self.sized(word)?;
+            }
             Kind::ClosedEnum => return self.closed_enum(field),
             Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => self.fixed(word, 8)?,
             Kind::Fixed32 | Kind::Float | Kind::Sfixed32 => self.fixed(word, 4)?,
@@ -141,8 +143,12 @@ impl Reader<'_> {
                 self.message(field.target, self.deeper(depth)?, Some(field.number))?;
             }
             Kind::Hole => {}
-            Kind::Int32 | Kind::OpenEnum => drop(self.int32(word)?),
-            Kind::Int64 | Kind::Sint64 | Kind::Uint64 => drop(self.varint(word)?),
+            Kind::Int32 | Kind::OpenEnum => {
+                self.int32(word)?;
+            }
+            Kind::Int64 | Kind::Sint64 | Kind::Uint64 => {
+                self.varint(word)?;
+            }
             Kind::Message => {
                 let inner = self.sized(word)?;
                 let outer = std::mem::replace(&mut self.end, inner.end);

@@ -6,7 +6,7 @@
 //! | document → bounds → descriptor, with what it imports | `bounds.rs`, `documents.rs`, parsed by protox |
 //! | descriptor → clean descriptor | `clean.rs` |
 //! | clean descriptors → linked ones | prost-reflect |
-//! | linked descriptors → tables | `program.rs` |
+//! | linked descriptors → tables | `compile.rs` → `program.rs` |
 //! | datum → yes or no, then why | `walk.rs` over `wire.rs`, then `explain.rs` |
 //! | broken promise → path and message | `fault.rs`, `datum.rs` |
 //!
@@ -40,6 +40,7 @@
 
 mod bounds;
 mod clean;
+mod compile;
 mod documents;
 mod explain;
 mod fault;
@@ -56,6 +57,8 @@ mod oracle;
 mod rules;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod schema_rules;
 #[cfg(test)]
 mod schemas;
 
@@ -108,7 +111,7 @@ impl ProtobufSchema {
             let detail = shown(error.to_string().as_bytes());
             SchemaFault::new(format!("no Protobuf schema: {detail}"))
         })?;
-        let (program, names) = Program::compile(&pool)?;
+        let (program, names) = compile::compile(&pool)?;
         let top: Vec<MessageId> = match pool.get_file_by_name(&loaded.main) {
             Some(file) => file.messages().filter_map(|it| names.find(it.full_name())).collect(),
             None => Vec::new(),
