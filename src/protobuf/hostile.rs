@@ -244,6 +244,13 @@ fn descriptors_that_no_compiler_writes_are_refused() {
     assert!(fault.ends_with("messages nest more than 64 levels"), "{fault}");
     let fault = said(nested(300)).unwrap();
     assert!(fault.starts_with("base64, but no descriptor of a Protobuf document: "), "{fault}");
+}
+
+#[test]
+fn descriptors_with_odd_parts_are_refused() {
+    let file =
+        |messages| FileDescriptorProto { message_type: messages, ..FileDescriptorProto::default() };
+    let n = || field("n", 1, Type::Int32, Label::Optional);
     let odd = [
         (FileDescriptorProto { package: Some("a..b".into()), ..file(vec![]) }, "\"\" is no name"),
         (file(vec![message("a.b", vec![])]), "\"a.b\" is no name"),
@@ -376,73 +383,15 @@ proptest! {
 }
 
 fn word() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(vec![
-        "message",
-        "M",
-        "N",
-        "{",
-        "}",
-        "optional",
-        "repeated",
-        "required",
-        "int32",
-        "string",
-        "=",
-        "1",
-        "2",
-        ";",
-        "enum",
-        "E",
-        "A",
-        "0",
-        "map",
-        "<",
-        ">",
-        ",",
-        "group",
-        "G",
-        "oneof",
-        "o",
-        "extend",
-        "extensions",
-        "to",
-        "max",
-        "reserved",
-        "syntax",
-        "\"proto3\"",
-        "package",
-        "a.b",
-        "import",
-        "\"google/protobuf/descriptor.proto\"",
-        "option",
-        "(",
-        ")",
-        "[",
-        "]",
-        "packed",
-        "true",
-        "-1",
-        "//",
-        "/*",
-        "*/",
-        "'",
-        "\n",
-        "service",
-        "rpc",
-        "returns",
-        "stream",
-        "json_name",
-        "default",
-        "message M {",
-        "optional int32 x = 1;",
-        "extend M {",
-        "map<int32, M> m = 3;",
-        "}",
-        "}",
-        "optional group H = 4 {",
-        "oneof p { int32 q = 5; }",
-        "1.5e10",
-        "0x7fffffffffffffffff",
-        "é",
-    ])
+    proptest::sample::select(WORDS.split('|').collect::<Vec<_>>())
 }
+
+/// With a bar between them.
+const WORDS: &str = concat!(
+    "message|M|N|{|}|optional|repeated|required|int32|string|=|1|2|;|enum|E|A|0|map|<|>|,|group|G|",
+    "oneof|o|extend|extensions|to|max|reserved|syntax|\"proto3\"|package|a.b|import|",
+    "\"google/protobuf/descriptor.proto\"|option|(|)|[|]|packed|true|-1|//|/*|*/|'|\n|service|rpc|",
+    "returns|stream|json_name|default|message M {|optional int32 x = 1;|extend M {|",
+    "map<int32, M> m = 3;|}|}|optional group H = 4 {|oneof p { int32 q = 5; }|1.5e10|",
+    "0x7fffffffffffffffff|é",
+);
