@@ -27,6 +27,7 @@ pub mod limits;
 pub mod log_rate;
 pub mod logging;
 pub mod metrics;
+pub mod protobuf;
 pub mod proxy;
 pub mod reason;
 pub mod record;

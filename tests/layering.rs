@@ -66,7 +66,8 @@ const PROXY: &[&str] = &[
 ];
 
 const CONFIG: &[&str] = &[
-    "limits", "text", "tls", "wire", "schema", "validate", "proxy", "admin", "logging", "metrics",
+    "limits", "text", "tls", "wire", "protobuf", "schema", "validate", "proxy", "admin", "logging",
+    "metrics",
 ];
 
 const SCHEMA_SERVER: &[&str] =
@@ -81,6 +82,7 @@ const CLI: &[&str] = &[
     "text",
     "datum",
     "reason",
+    "protobuf",
     "schema",
     "validate",
     "schema_server",

@@ -18,6 +18,7 @@ mod configuration;
 mod decompression;
 mod frame_prefix;
 mod produce_request;
+pub mod protobuf;
 mod record_batch;
 mod response_rewrite;
 mod schema_reference;
@@ -51,7 +52,7 @@ impl Target {
     }
 }
 
-pub const ALL: [Target; 10] = [
+pub const ALL: [Target; 11] = [
     Target::new("avro_datum", avro_datum::run),
     Target::new("avro_json", avro_json::run),
     Target::new("avro_schema", avro_schema::run),
@@ -59,6 +60,7 @@ pub const ALL: [Target; 10] = [
     Target::new("decompression", decompression::run),
     Target::new("frame_prefix", frame_prefix::run),
     Target::new("produce_request", produce_request::run),
+    Target::new("protobuf", protobuf::run),
     Target::new("record_batch", record_batch::run),
     Target::new("response_rewrite", response_rewrite::run),
     Target::new("schema_reference", schema_reference::run),

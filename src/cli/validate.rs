@@ -22,6 +22,7 @@ use super::{Exit, complain};
 use crate::{
     config::{Config, process_environment},
     limits::{RecordLimits, SchemaLimits},
+    protobuf::UnknownFields,
     reason::Reason,
     schema::{
         CacheSettings, Documents, HttpSource, Referenced, References, RegistrySettings, Schema,
@@ -30,7 +31,7 @@ use crate::{
     validate::{
         claim::{Claim, Datum, MessageName, Notation, Written, unframe},
         convention::Convention,
-        datum::{Words, check},
+        datum::{Terms, Words, check},
         metadata::Encoding,
         verdict::Rejection,
     },
@@ -49,6 +50,9 @@ pub(super) struct Validate {
     /// The message of a schema in Protocol Buffers, by its full name; the first one unless given
     #[arg(long, value_name = "NAME")]
     message: Option<String>,
+    /// Let messages in Protocol Buffers have fields that the schema has not
+    #[arg(long)]
+    allow_unknown_fields: bool,
     /// Where schemas are: `registry` of this configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -173,8 +177,7 @@ impl Validate {
         let message = message.map_or(MessageName::First, MessageName::Full);
         let written = Written { notation: Notation::Text, parts: [&[], &[], &[]] };
         let claim = Claim { written, encoding, message };
-        let most = world.record_limits.max_record_bytes;
-        check(schema, &claim, Datum::Plain(record), Words::Wanted, most)
+        check(schema, &claim, Datum::Plain(record), self.terms(world))
     }
 
     /// A record that names its schema itself.
@@ -207,8 +210,16 @@ impl Validate {
                 return Err(ValidateError::Schema { shown, detail });
             }
         };
-        let most = world.record_limits.max_record_bytes;
-        Ok(check(&schema, &claim, datum, Words::Wanted, most))
+        Ok(check(&schema, &claim, datum, self.terms(world)))
+    }
+
+    const fn terms(&self, world: &World) -> Terms {
+        let max_inflated_bytes = world.record_limits.max_record_bytes;
+        let unknown_fields = match self.allow_unknown_fields {
+            true => UnknownFields::Allow,
+            false => UnknownFields::Reject,
+        };
+        Terms { words: Words::Wanted, unknown_fields, max_inflated_bytes }
     }
 
     fn encoding(&self, schema: &Schema) -> Encoding {

@@ -14,7 +14,7 @@ use super::{
     registry::{APIS, Api},
     sections::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
-        ROUTINGS, SASL_MECHANISMS, TOMBSTONES,
+        ROUTINGS, SASL_MECHANISMS, TOMBSTONES, UNKNOWN_FIELDS,
     },
     upstream::DEFAULT_MECHANISM,
     values::{show_duration, show_size, word_for},
@@ -285,6 +285,7 @@ fn rule(rule: &RuleSettings) -> Tree {
         ("on_registry_unavailable", word(word_for(&ON_UNAVAILABLE, rule.on_registry_unavailable))),
         ("allow_schemas", texts(&rule.allow_schemas)),
         ("sequence_guard", word(word_for(&GUARDS, rule.sequence_guard))),
+        ("unknown_fields", word(word_for(&UNKNOWN_FIELDS, rule.unknown_fields))),
         ("conventions", conventions(Some(&rule.conventions))),
         ("key_conventions", conventions(rule.key_conventions.as_ref())),
     ];

@@ -17,6 +17,7 @@ use crate::{
     limits::{FrameLimit, KIB, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
+    protobuf::UnknownFields,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
     validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
 };
@@ -50,6 +51,8 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
+pub(super) const UNKNOWN_FIELDS: [(&str, UnknownFields); 2] =
+    [("reject", UnknownFields::Reject), ("allow", UnknownFields::Allow)];
 pub(super) const CLIENT_AUTHS: [(&str, ClientAuth); 3] =
     [("none", ClientAuth::None), ("mtls", ClientAuth::Mtls), ("sasl", ClientAuth::Sasl)];
 pub(super) const SASL_MECHANISMS: [(&str, SaslMechanism); 3] = [
@@ -147,6 +150,7 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
         ),
         allow_schemas: section.list("allow_schemas", text).value().map(plain).unwrap_or_default(),
         sequence_guard: section.or("sequence_guard", default.sequence_guard, word(&GUARDS)),
+        unknown_fields: section.or("unknown_fields", default.unknown_fields, word(&UNKNOWN_FIELDS)),
         conventions: conventions(&mut section),
         key_conventions: key_conventions(&mut section),
     };

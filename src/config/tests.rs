@@ -401,7 +401,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "default_rule:\n  topics: [a]",
-        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard, conventions, key_conventions",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard, unknown_fields, conventions, key_conventions",
     ),
     (
         "default_rule:\n  conventions: []",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits};
+use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits, protobuf::ProtobufSchema};
 
 /// What a schema reference leads to.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits};
 pub enum Schema {
     /// An Avro schema: judges `avro` and `avro-json` values.
     Avro(AvroSchema),
+    /// A schema of Protocol Buffers: judges `protobuf` values.
+    Protobuf(ProtobufSchema),
 }
 
 impl Schema {
@@ -18,6 +20,7 @@ impl Schema {
     pub const fn format(&self) -> SchemaFormat {
         match self {
             Self::Avro(_) => SchemaFormat::Avro,
+            Self::Protobuf(_) => SchemaFormat::Protobuf,
         }
     }
 
@@ -32,7 +35,12 @@ impl Schema {
                 let references: Vec<&str> = references.iter().map(|it| &*it.text).collect();
                 AvroSchema::parse(text, &references, limits).map(Self::Avro)
             }
-            SchemaFormat::Json | SchemaFormat::Protobuf => {
+            SchemaFormat::Protobuf => {
+                let references = references.iter().map(|it| (&*it.name, &*it.text));
+                let references: Vec<_> = references.collect();
+                ProtobufSchema::parse(text, &references, limits).map(Self::Protobuf)
+            }
+            SchemaFormat::Json => {
                 let detail = format!("schemas in {} are not supported", format.label());
                 Err(SchemaFault::new(detail))
             }

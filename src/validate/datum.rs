@@ -3,11 +3,18 @@
 use std::io::Read;
 
 use super::{
-    claim::{Claim, Datum},
+    claim::{Claim, Datum, MessageName},
     metadata::Encoding,
     verdict::Rejection,
 };
-use crate::{avro::AvroSchema, datum::DatumFault, reason::Reason, schema::Schema};
+use crate::{
+    avro::AvroSchema,
+    datum::DatumFault,
+    protobuf::{MessageId, ProtobufSchema, UnknownFields},
+    reason::Reason,
+    schema::Schema,
+    text::shown,
+};
 
 /// Whether somebody will read what is wrong with a datum: finding the words takes far longer than finding the fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +25,18 @@ pub enum Words {
     Wanted,
 }
 
-/// Checks that `datum` is exactly one datum of `schema`, encoded as `claim` says. Decompressed, it may have `most` bytes.
+/// How a datum is to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether somebody will read what is wrong.
+    pub words: Words,
+    /// What becomes of fields that a message in Protocol Buffers has and its schema has not.
+    pub unknown_fields: UnknownFields,
+    /// Bytes that it may have when decompressed.
+    pub max_inflated_bytes: usize,
+}
+
+/// Checks that `datum` is exactly one datum of `schema`, encoded as `claim` says.
 ///
 /// # Errors
 /// A [`Rejection`] that says what is wrong and where, counted from where the datum begins.
@@ -27,12 +45,11 @@ pub fn check(
     schema: &Schema,
     claim: &Claim<'_>,
     datum: Datum<'_>,
-    words: Words,
-    most: usize,
+    terms: Terms,
 ) -> Result<(), Rejection> {
     match datum {
-        Datum::Plain(bytes) => check_plain(schema, claim, bytes, words),
-        Datum::Zlib(stream) => check_zlib(schema, claim, stream, words, most),
+        Datum::Plain(bytes) => check_plain(schema, claim, bytes, terms),
+        Datum::Zlib(stream) => check_zlib(schema, claim, stream, terms),
     }
 }
 
@@ -42,13 +59,12 @@ fn check_zlib(
     schema: &Schema,
     claim: &Claim<'_>,
     stream: &[u8],
-    words: Words,
-    most: usize,
+    terms: Terms,
 ) -> Result<(), Rejection> {
-    let datum = inflate(stream, most).map_err(|detail| {
+    let datum = inflate(stream, terms.max_inflated_bytes).map_err(|detail| {
         Rejection::new(Reason::PayloadInvalid, format!("the zlib stream {detail}"))
     })?;
-    check_plain(schema, claim, &datum, words)
+    check_plain(schema, claim, &datum, terms)
 }
 
 /// All that one zlib stream (RFC 1950) holds, which has to be used to its last byte.
@@ -67,14 +83,16 @@ fn inflate(stream: &[u8], most: usize) -> Result<Vec<u8>, String> {
     }
 }
 
+#[inline]
 fn check_plain(
     schema: &Schema,
     claim: &Claim<'_>,
     datum: &[u8],
-    words: Words,
+    terms: Terms,
 ) -> Result<(), Rejection> {
     match schema {
-        Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, words),
+        Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, terms.words),
+        Schema::Protobuf(protobuf) => check_protobuf(protobuf, claim, datum, terms),
     }
 }
 
@@ -97,6 +115,54 @@ fn check_avro(
         }
     };
     checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
+}
+
+#[inline(never)]
+fn check_protobuf(
+    protobuf: &ProtobufSchema,
+    claim: &Claim<'_>,
+    datum: &[u8],
+    terms: Terms,
+) -> Result<(), Rejection> {
+    if !matches!(claim.encoding, Encoding::Protobuf | Encoding::OfSchema) {
+        let detail = "the content type is not protobuf but the schema is a Protobuf one";
+        return Err(Rejection::new(Reason::ConflictingMetadata, detail));
+    }
+    let (message, datum) = message(protobuf, claim.message, datum)?;
+    let unknown = terms.unknown_fields;
+    if terms.words == Words::Spared {
+        let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
+        return protobuf.fault(message, unknown, datum).map_or(Ok(()), rejection);
+    }
+    let checked = protobuf.check(message, unknown, datum);
+    checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
+}
+
+/// Which message a datum is, and where it begins.
+fn message<'d>(
+    protobuf: &ProtobufSchema,
+    name: MessageName<'_>,
+    datum: &'d [u8],
+) -> Result<(MessageId, &'d [u8]), Rejection> {
+    let malformed = |detail: String| Rejection::new(Reason::MalformedSchemaId, detail);
+    let no_list = || malformed("the message indexes cannot be read, or lead nowhere".to_owned());
+    match name {
+        MessageName::First | MessageName::Indexes([]) => Ok((protobuf.root(), datum)),
+        MessageName::Full(name) => {
+            let found = std::str::from_utf8(name).ok().and_then(|it| protobuf.message_by_name(it));
+            let absent = || malformed(format!("the schema has no message \"{}\"", shown(name)));
+            Ok((found.ok_or_else(absent)?, datum))
+        }
+        MessageName::IndexesBefore => protobuf.read_message_indexes(datum).ok_or_else(no_list),
+        MessageName::Indexes(list) => match protobuf.read_message_indexes(list) {
+            Some((message, [])) => Ok((message, datum)),
+            _ => Err(no_list()),
+        },
+        MessageName::Unread => {
+            let detail = "which message it is cannot be read by this convention";
+            Err(Rejection::new(Reason::UnsupportedContentType, detail))
+        }
+    }
 }
 
 const fn datum_reason(fault: DatumFault) -> Reason {

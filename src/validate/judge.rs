@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
-    datum::{Words, check},
+    datum::{Terms, Words, check},
     memo::Memo,
     metadata::{EVERY, Facts, Metadata, OWN, Side},
     policy::{Check, Tombstones, TopicPolicy},
@@ -375,8 +375,12 @@ impl Look<'_> {
         match self.found(&claim.written, memo) {
             Found::Named => Outcome::Accepted,
             Found::Schema(schema) => {
-                let most = self.judge.limits.max_record_bytes;
-                let checked = check(schema, claim, datum, words, most);
+                let terms = Terms {
+                    words,
+                    unknown_fields: self.policy.unknown_fields,
+                    max_inflated_bytes: self.judge.limits.max_record_bytes,
+                };
+                let checked = check(schema, claim, datum, terms);
                 checked.map_or_else(Outcome::Rejected, |()| Outcome::Accepted)
             }
             Found::Rejected(rejection) => rejection.clone().into(),

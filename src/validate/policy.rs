@@ -11,6 +11,7 @@ use super::{
     verdict::{BatchFault, PartitionVerdict},
 };
 use crate::{
+    protobuf::UnknownFields,
     reason::Reason,
     schema::{References, SchemaRef},
     wire::{
@@ -85,6 +86,8 @@ pub struct RuleSettings {
     pub allow_schemas: Vec<String>,
     /// `rules[].sequence_guard`.
     pub sequence_guard: SequenceGuard,
+    /// What becomes of fields that a message in Protocol Buffers has and its schema has not (`rules[].unknown_fields`).
+    pub unknown_fields: UnknownFields,
     /// How values may name their schema (`rules[].conventions`).
     pub conventions: Conventions,
     /// The same of keys; `None`: keys are not looked at (`rules[].key_conventions`).
@@ -101,6 +104,7 @@ impl Default for RuleSettings {
             on_registry_unavailable: OnUnavailable::Retry,
             allow_schemas: Vec::new(),
             sequence_guard: SequenceGuard::On,
+            unknown_fields: UnknownFields::default(),
             conventions: Conventions::default(),
             key_conventions: None,
         }
@@ -159,6 +163,8 @@ pub struct TopicPolicy {
     pub on_registry_unavailable: OnUnavailable,
     /// Whether followers of a withheld batch are withheld.
     pub sequence_guard: SequenceGuard,
+    /// What becomes of fields that the schema has not.
+    pub unknown_fields: UnknownFields,
     /// How records name their schemas.
     pub naming: Naming,
     allow_schemas: Vec<WildMatch>,
@@ -170,6 +176,7 @@ impl TopicPolicy {
     pub fn new(rule: &RuleSettings, names: &HeaderNames) -> Self {
         Self {
             naming: Naming::new(rule, names),
+            unknown_fields: rule.unknown_fields,
             mode: rule.mode,
             check: rule.check,
             tombstones: rule.tombstones,

@@ -37,6 +37,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         "decompression" => streams(),
         "frame_prefix" => requests(),
         "produce_request" => produce_requests(),
+        "protobuf" => protobuf(),
         "record_batch" => record_batches(),
         "response_rewrite" => answers(),
         "schema_reference" => references(),
@@ -351,4 +352,37 @@ fn configurations() -> Vec<Vec<u8>> {
         with("\0SCHEMAWARD_LISTEN__BOOTSTRAP=127.0.0.1:1\0SCHEMAWARD_RULES=[{topics: [a]}]"),
     ];
     configurations.map(String::into_bytes).to_vec()
+}
+
+/// Data of the fixed schemas, by their place there, and these schemas as documents.
+fn protobuf() -> Vec<Vec<u8>> {
+    let event = b"\x0a\x01x\x10\x80\x01\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x20\x63\x28\x07\x32\x01t\x3a\x06\x0a\x01k\x12\x01v\x40\x01\
+        \x4a\x01\xff\x55\0\0\x80\x3f\x59\0\0\0\0\0\0\xf0\x3f\xa2\x01\x02\x10\x01\xf2\x01\x03\x01\x02\x03\xf0\x01\x04";
+    let table: [(u8, &[u8]); 9] = [
+        (0, event),
+        (0, b""),
+        (0, b"\x82\x02\x06\x08\x01\x12\x02\x10\x01\x8a\x02\x02\x01\x00"),
+        (1, b"\x0a\x01x\x10\x01"),
+        (1, b"\x0a\0\x10\xf0\xa2\x04\x1a\x02\x01\x02\x23\x08\x01\x24\x2a\x07\x0a\x01k\x12\x02\x08\x01\x32\x02\x08\x02\xa2\x06\x02\x08\x01\xa8\x06\x01"),
+        (1, b"\x3a\x04\x0a\0\x10\x02\x0a\0\x10\x01"),
+        (2, b"\x0a\x02\x0a\0\x12\x04\x12\0\x12\0\x1b\x0a\0\x1c"),
+        (2, b"\x0a\x04\x1b\x0a\0\x1c"),
+        (2, &[0x12, 0].repeat(50)),
+    ];
+    let mut seeds: Vec<_> = table.map(|(schema, datum)| [&[schema], datum].concat()).to_vec();
+    let documents = [
+        crate::bodies::protobuf::SCHEMAS[0],
+        crate::bodies::protobuf::SCHEMAS[1],
+        crate::bodies::protobuf::SCHEMAS[2],
+        "syntax = \"proto3\"; import \"1\"; import \"google/protobuf/any.proto\"; /* c */ option java_package = 'x';\
+         message M { n.N n = 1 [deprecated = true]; google.protobuf.Any any = 2; } // d\0\
+         syntax = \"proto3\"; package n; import public \"2\"; message N { n.E e = 1; }\0\
+         syntax = \"proto3\"; package n; enum E { option allow_alias = true; A = 0; B = 0; reserved 2 to 5, 9; }",
+        "message M { option (x.y).z = { a: [1, 2] b { c: \"d\" } }; oneof o { int32 a = 1; group G = 2 {} } extensions 9 to max; }\
+         service S { rpc R (stream M) returns (M) { option (h) = { get: \"/\" }; } }",
+        "CgdoLnByb3RvIg4KAU0SCQoBbhgBIAEoBQ==",
+    ];
+    let document = |text: &&str| [b"\x7f", text.as_bytes()].concat();
+    seeds.extend(documents.iter().map(document));
+    seeds
 }
