@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     limits::{RecordLimits, SchemaLimits},
+    protobuf::UnknownFields,
     record::{
         Unlimited,
         builder::{Flavour, OwnedRecord, batch},
@@ -465,4 +466,63 @@ fn keys_are_judged_by_their_own_conventions_where_a_rule_asks_for_it() {
     // What is certainly wrong with the value counts before what cannot be said of the key.
     let bad = OwnedRecord { value: Some(vec![9]), ..keyed(b"\0\0\0\0\x2b\x01") };
     assert!(bench.judged(&rule, &bad).starts_with("payload_invalid: boolean"));
+}
+
+#[test]
+fn a_message_of_protocol_buffers_is_named_by_indexes_a_fragment_or_its_place() {
+    const PROTO: &str = "syntax = \"proto3\"; package shop;
+        message User { string name = 1; message Address { int32 zip = 1; } }
+        message Order { bool paid = 2; }";
+    let mut bench = Bench::new();
+    let documents = Documents {
+        format: SchemaFormat::Protobuf,
+        text: PROTO.to_owned(),
+        references: Vec::new(),
+    };
+    let schema = Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap());
+    bench.resolved.values_mut().for_each(|known| *known = Ok(Arc::clone(&schema)));
+    let framed = |rest: &[u8]| OwnedRecord::of([&[0, 0, 0, 0, 42], rest].concat());
+    let header = |indexes: &[u8], datum: &[u8]| {
+        OwnedRecord::of(datum).with("__value_schema_id", [&[0, 0, 0, 0, 42], indexes].concat())
+    };
+    let own = |content_type: &str, reference: &str, datum: &[u8]| {
+        OwnedRecord::of(datum).with("content-type", content_type).with("schema-id", reference)
+    };
+    let no_list = "malformed_schema_id: the message indexes cannot be read, or lead nowhere";
+    let order = b"\x10\x01";
+    let unknown = "payload_invalid: shop.User at byte 0: ";
+    let table = [
+        (Convention::ConfluentPrefix, framed(b"\x00\x0a\x01a"), "ok"),
+        (Convention::ConfluentPrefix, framed(b"\x02\x02\x10\x01"), "ok"),
+        (Convention::ConfluentPrefix, framed(b"\x04\x00\x00\x08\x05"), "ok"),
+        (Convention::ConfluentPrefix, framed(b"\x00\x10\x01"), unknown),
+        (Convention::ConfluentPrefix, framed(b"\x02\x04\x10\x01"), no_list),
+        (Convention::ConfluentPrefix, framed(b""), no_list),
+        (Convention::ConfluentHeaders, header(b"", b"\x0a\x01a"), "ok"),
+        (Convention::ConfluentHeaders, header(b"\x00", b"\x0a\x01a"), "ok"),
+        (Convention::ConfluentHeaders, header(b"\x02\x02", order), "ok"),
+        (Convention::ConfluentHeaders, header(b"\x02\x02\x00", order), no_list),
+        (Convention::Headers, own("protobuf", "42", b"\x0a\x01a"), "ok"),
+        (Convention::Headers, own("protobuf", "42#shop.Order", order), "ok"),
+        (Convention::Headers, own("protobuf", "42#shop.User.Address", b"\x08\x05"), "ok"),
+        (Convention::Headers, own("protobuf", "42", order), unknown),
+        (
+            Convention::Headers,
+            own("protobuf", "42#Order", order),
+            "malformed_schema_id: the schema has no message \"Order\"",
+        ),
+        (Convention::Headers, own("avro", "42", order), "conflicting_metadata: "),
+        (
+            Convention::ApicurioPrefix,
+            framed(order),
+            "unsupported_content_type: which message it is cannot be read by this convention",
+        ),
+    ];
+    for (row, (convention, record, expected)) in table.into_iter().enumerate() {
+        let judged = bench.judged(&accepts(&[convention]), &record);
+        assert!(judged.starts_with(expected), "row {row}: {judged}");
+    }
+    let lenient =
+        RuleSettings { unknown_fields: UnknownFields::Allow, ..accepts(&[Convention::Headers]) };
+    assert_eq!(bench.judged(&lenient, &own("protobuf", "42", order)), "ok");
 }
