@@ -70,7 +70,7 @@ const CONFIG: &[&str] = &[
 ];
 
 const SCHEMA_SERVER: &[&str] =
-    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "tls"];
+    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "metrics", "tls"];
 
 const CLI: &[&str] = &[
     "app",
@@ -84,6 +84,7 @@ const CLI: &[&str] = &[
     "schema",
     "validate",
     "schema_server",
+    "tls",
 ];
 
 const EVERYTHING_BELOW: &[&str] = &[

@@ -5,6 +5,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod run;
+mod serve_schemas;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Demo),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
+    /// Serve schemas, by path and as a Confluent registry does, until it is told to stop
+    ServeSchemas(serve_schemas::ServeSchemas),
 }
 
 impl Cli {
@@ -38,6 +41,7 @@ impl Cli {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
             Command::Run(run) => run.execute(),
+            Command::ServeSchemas(serve) => serve.execute(),
         }
     }
 }
