@@ -201,5 +201,5 @@ mod tests {
         assert_eq!(guid, GUID_OF_STRING);
     }
 
-    const GUID_OF_STRING: &str = "";
+    const GUID_OF_STRING: &str = "3ef72993-1241-829c-a456-45ea5d819d57";
 }

@@ -4,7 +4,7 @@
 //! | Step | File |
 //! |---|---|
 //! | connection → request, within bounds | `server.rs`, `auth.rs` |
-//! | request → what is wanted | `routes.rs`, `registry_api.rs`, `document_api.rs` |
+//! | request → what is wanted | `routes.rs`, `registry_api.rs`, `level_api.rs`, `document_api.rs` |
 //! | schema → what it is known by | `content.rs`, `protobuf_text.rs`, `protobuf_print.rs` |
 //! | schema → registered, checked against earlier ones | `register.rs`, `level.rs` |
 //! | rows, read anywhere and written one after the other | `database.rs`, `layout.rs`, `schemas.rs`, `versions.rs`, `documents.rs` |
@@ -17,6 +17,7 @@ mod document_api;
 mod documents;
 mod layout;
 mod level;
+mod level_api;
 mod protobuf_print;
 mod protobuf_text;
 mod register;

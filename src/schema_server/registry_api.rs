@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     extract::{Path, State},
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, Refusal, registry, shown},
     content::{Reference, registry_name},
-    level::Level,
     register::{Proposed, Service},
     routes::{Body, Query, bytes},
     schemas::{self, Stored},
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::schema::{Guid, SchemaFormat};
 
-type Shared = State<Arc<Service>>;
+pub(super) type Shared = State<Arc<Service>>;
 
 pub(super) async fn subjects(State(service): Shared, query: Query) -> Answer {
     let which = shown_of(&query);
@@ -259,122 +258,6 @@ pub(super) async fn ids_of_guid(State(service): Shared, Path(guid): Path<String>
     Ok(registry(&[json!({"context": ".", "id": stored.id})]))
 }
 
-pub(super) async fn level(State(service): Shared) -> Answer {
-    let read = service.database.read(|connection| versions::level_in_force(connection, ""));
-    Ok(registry(&json!({"compatibilityLevel": read.await?.level.label()})))
-}
-
-pub(super) async fn set_level(State(service): Shared, headers: HeaderMap, body: Body) -> Answer {
-    write_level(&service, String::new(), &headers, body).await
-}
-
-pub(super) async fn unset_level(State(service): Shared) -> Answer {
-    let write = service.database.write(|transaction| {
-        versions::set_level(transaction, "", None)?;
-        versions::level_in_force(transaction, "")
-    });
-    Ok(registry(&json!({"compatibilityLevel": write.await?.level.label()})))
-}
-
-pub(super) async fn subject_level(
-    State(service): Shared,
-    Path(subject): Path<String>,
-    query: Query,
-) -> Answer {
-    let (subject, default) = (named(subject)?, query.is_set("defaultToGlobal"));
-    let read = service.database.read(move |connection| {
-        if default {
-            return Ok(versions::level_in_force(connection, &subject)?.level);
-        }
-        versions::level(connection, &subject)?.ok_or_else(|| not_configured(&subject))
-    });
-    Ok(registry(&json!({"compatibilityLevel": read.await?.label()})))
-}
-
-pub(super) async fn set_subject_level(
-    State(service): Shared,
-    Path(subject): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    write_level(&service, named(subject)?, &headers, body).await
-}
-
-pub(super) async fn unset_subject_level(
-    State(service): Shared,
-    Path(subject): Path<String>,
-) -> Answer {
-    let subject = named(subject)?;
-    let write = service.database.write(move |transaction| {
-        let level = versions::level(transaction, &subject)?;
-        versions::set_level(transaction, &subject, None)?;
-        level.ok_or_else(|| not_configured(&subject))
-    });
-    Ok(registry(&json!({"compatibilityLevel": write.await?.label()})))
-}
-
-pub(super) async fn check_all(
-    State(service): Shared,
-    Path(subject): Path<String>,
-    query: Query,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let (subject, proposed) = (named(subject)?, proposed(&headers, body)?);
-    let faults = service.check(&subject, proposed, None).await?;
-    Ok(checked(&faults, &query))
-}
-
-pub(super) async fn check_one(
-    State(service): Shared,
-    Path((subject, wanted)): Path<(String, String)>,
-    query: Query,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let (subject, wanted) = (named(subject)?, Wanted::parse(&wanted)?);
-    let faults = service.check(&subject, proposed(&headers, body)?, Some(wanted)).await?;
-    Ok(checked(&faults, &query))
-}
-
-fn checked(faults: &[String], query: &Query) -> Response {
-    let mut answer = json!({"is_compatible": faults.is_empty()});
-    if query.is_set("verbose") {
-        answer["messages"] = json!(faults);
-    }
-    registry(&answer)
-}
-
-async fn write_level(
-    service: &Service,
-    subject: String,
-    headers: &HeaderMap,
-    body: Body,
-) -> Answer {
-    #[derive(Deserialize)]
-    struct Wanted {
-        compatibility: Option<String>,
-    }
-    let Wanted { compatibility } = parsed(headers, body)?;
-    let level = compatibility.as_deref().and_then(Level::parse).ok_or_else(|| {
-        let valid = Level::ALL.map(|level| level.label().to_lowercase()).join(", ");
-        Refusal::new(42203, format!("Invalid compatibility level. Valid values are {valid}"))
-    })?;
-    let name = shown(&subject);
-    let write = service
-        .database
-        .write(move |transaction| versions::set_level(transaction, &subject, Some(level)));
-    write.await?;
-    tracing::info!(subject = name, level = level.label(), "compatibility level set");
-    Ok(registry(&json!({"compatibility": level.label()})))
-}
-
-fn not_configured(subject: &str) -> Refusal {
-    let subject = shown(subject);
-    let what = format!("Subject '{subject}' does not have subject-level compatibility configured");
-    Refusal::new(40408, what)
-}
-
 async fn find(
     service: &Service,
     subject: &str,
@@ -462,7 +345,7 @@ async fn plain(service: &Service, stored: &Stored, query: &Query) -> Answer {
 }
 
 /// The schema that a body proposes.
-fn proposed(headers: &HeaderMap, body: Body) -> Result<Proposed, Refusal> {
+pub(super) fn proposed(headers: &HeaderMap, body: Body) -> Result<Proposed, Refusal> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Sent {
@@ -499,7 +382,10 @@ fn proposed(headers: &HeaderMap, body: Body) -> Result<Proposed, Refusal> {
 }
 
 /// A body in JSON, and said to be: a web page of anybody's can have a browser send any other, unasked.
-fn parsed<T: for<'de> Deserialize<'de>>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+pub(super) fn parsed<T: for<'de> Deserialize<'de>>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
     let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let is_json = media.eq_ignore_ascii_case("application/json")
@@ -513,7 +399,7 @@ fn parsed<T: for<'de> Deserialize<'de>>(headers: &HeaderMap, body: Body) -> Resu
 }
 
 /// The name of a subject that may be one.
-fn named(subject: String) -> Result<String, Refusal> {
+pub(super) fn named(subject: String) -> Result<String, Refusal> {
     // The default context can be named.
     let name = subject.strip_prefix(":.:").unwrap_or(&subject);
     let wrong = name.is_empty() || name.len() > MAX_SUBJECT_BYTES || name.starts_with(":.");

@@ -1,6 +1,6 @@
 //! Which request goes where, and what holds for all of them: credentials, time, size, media type.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,18 +11,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use hyper::body::Body as _;
 use tokio::{sync::Semaphore, time::timeout};
 use url::form_urlencoded;
 
 use super::{
-    answer::Refusal, auth::CredentialFiles, document_api, register::Service, registry_api as api,
+    answer::Refusal, auth::CredentialFiles, document_api, level_api, register::Service,
+    registry_api as api,
 };
 
 /// Everything that the server answers.
 pub(super) fn routes(service: Service, credentials: Option<CredentialFiles>) -> Router {
     // Inside JSON a schema is up to three times longer, and has references.
     let most = service.limits.max_schema_bytes.saturating_mul(3).saturating_add(64 * 1024);
-    let guard = Guard { credentials, bodies: Arc::new(Semaphore::new(MAX_BODIES)) };
+    let guard = Guard { credentials, bodies: Arc::new(Semaphore::new(MAX_BODIES)), most };
     Router::new()
         .route("/subjects", get(api::subjects))
         .route("/subjects/{subject}", post(api::look_up).delete(api::delete_subject))
@@ -40,16 +42,21 @@ pub(super) fn routes(service: Service, credentials: Option<CredentialFiles>) -> 
         .route("/schemas/ids/{id}/versions", get(api::schema_versions))
         .route("/schemas/guids/{guid}", get(api::schema_of_guid))
         .route("/schemas/guids/{guid}/ids", get(api::ids_of_guid))
-        .route("/config", get(api::level).put(api::set_level).delete(api::unset_level))
+        .route(
+            "/config",
+            get(level_api::level).put(level_api::set_level).delete(level_api::unset_level),
+        )
         .route(
             "/config/{subject}",
-            get(api::subject_level).put(api::set_subject_level).delete(api::unset_subject_level),
+            get(level_api::subject_level)
+                .put(level_api::set_subject_level)
+                .delete(level_api::unset_subject_level),
         )
         .route("/mode", get(api::mode))
         .route("/mode/{subject}", get(api::mode))
         .route("/contexts", get(api::contexts))
-        .route("/compatibility/subjects/{subject}/versions", post(api::check_all))
-        .route("/compatibility/subjects/{subject}/versions/{version}", post(api::check_one))
+        .route("/compatibility/subjects/{subject}/versions", post(level_api::check_all))
+        .route("/compatibility/subjects/{subject}/versions/{version}", post(level_api::check_one))
         .fallback(document_api::document)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(most))
@@ -75,6 +82,8 @@ struct Guard {
     credentials: Option<CredentialFiles>,
     /// Requests with a body at once: each may be held whole in memory.
     bodies: Arc<Semaphore>,
+    /// Bytes of a body.
+    most: usize,
 }
 
 async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -100,7 +109,19 @@ impl Guard {
             // An error means that the server is stopping.
             _ => self.bodies.acquire().await.ok(),
         };
+        if self.announces_too_much(&request) {
+            pour_away(request.into_body()).await;
+            let what = format!("The body has more than {} bytes", self.most);
+            return Refusal::new(413, what).into_response();
+        }
         next.run(request).await
+    }
+
+    fn announces_too_much(&self, request: &Request) -> bool {
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        announced.is_some_and(|announced| announced > self.most)
+            && !request.headers().contains_key(header::EXPECT)
     }
 
     async fn admits(&self, given: Option<Vec<u8>>) -> bool {
@@ -113,6 +134,18 @@ impl Guard {
                 admitted.await.unwrap_or(false)
             }
         }
+    }
+}
+
+/// Reads what comes and keeps nothing: a client that still writes when the connection closes never sees the answer.
+async fn pour_away(mut body: axum::body::Body) {
+    let mut left = MAX_POURED_BYTES;
+    while left > 0 {
+        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        else {
+            return;
+        };
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
     }
 }
 
@@ -156,5 +189,7 @@ pub(super) fn bytes(body: Body) -> Result<Bytes, Refusal> {
 
 /// Requests that change something, or may be long, at once.
 const MAX_BODIES: usize = 32;
+/// Bytes of a body that is too large which are still read.
+const MAX_POURED_BYTES: usize = 64 * 1024 * 1024;
 /// Time for a request, its body included.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
