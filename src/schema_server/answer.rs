@@ -1,6 +1,6 @@
 //! Answers: JSON in the media type of the registry's API, and refusals with the registry's error codes.
 
-use std::{backtrace::Backtrace, fmt::Display};
+use std::fmt::Display;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -50,7 +50,7 @@ impl Refusal {
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
-        tracing::error!(%error, place = %Backtrace::capture(), "the database failed");
+        tracing::error!(%error, "the database failed");
         Self::new(50001, "Error in the backend data store")
     }
 }
