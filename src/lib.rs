@@ -33,6 +33,7 @@ pub mod reason;
 pub mod record;
 pub mod rejection_log;
 pub mod schema;
+pub mod schema_server;
 pub mod status;
 pub mod text;
 pub mod tls;

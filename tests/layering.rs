@@ -71,7 +71,7 @@ const CONFIG: &[&str] = &[
 ];
 
 const SCHEMA_SERVER: &[&str] =
-    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "tls"];
+    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "metrics", "tls"];
 
 const CLI: &[&str] = &[
     "app",
@@ -86,6 +86,7 @@ const CLI: &[&str] = &[
     "schema",
     "validate",
     "schema_server",
+    "tls",
 ];
 
 const EVERYTHING_BELOW: &[&str] = &[

@@ -10,6 +10,7 @@
 //! | broken promise → path and message | `fault.rs`, `datum.rs` |
 
 mod bounds;
+pub mod compatibility;
 mod document;
 mod encoding;
 mod explain;

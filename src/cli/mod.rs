@@ -5,6 +5,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod run;
+mod serve_schemas;
 mod validate;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
     Validate(validate::Validate),
+    /// Serve schemas, by path and as a Confluent registry does, until it is told to stop
+    ServeSchemas(serve_schemas::ServeSchemas),
 }
 
 impl Cli {
@@ -42,6 +45,7 @@ impl Cli {
             Command::Demo(demo) => demo.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
+            Command::ServeSchemas(serve) => serve.execute(),
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod raw_producer;
 pub mod registry;
 pub mod require;
 pub mod running;
+pub mod schema_server;
 pub mod scrape;
 pub mod scripted;
 pub mod sidecar;

@@ -27,7 +27,22 @@ impl Python {
     /// Makes the environment if it is not there yet.
     pub fn get() -> Option<Self> {
         static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let made = ENVIRONMENT.get_or_init(|| require::python().and_then(|()| make_environment()));
+        let made = ENVIRONMENT.get_or_init(|| {
+            require::python()
+                .and_then(|()| make_environment("python-venv", "requirements.txt", &[]))
+        });
+        let interpreter = require::or_skip(made)?.join("bin/python");
+        Some(Self { interpreter, environment: Vec::new() })
+    }
+
+    /// The same with the clients of schema registries, in an environment of their own.
+    pub fn with_registry_clients() -> Option<Self> {
+        static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let made = ENVIRONMENT.get_or_init(|| {
+            let complete = ["--no-deps"];
+            let (name, list) = ("python-registry-venv", "requirements-registry.txt");
+            require::python().and_then(|()| make_environment(name, list, &complete))
+        });
         let interpreter = require::or_skip(made)?.join("bin/python");
         Some(Self { interpreter, environment: Vec::new() })
     }
@@ -157,15 +172,17 @@ pub const EVENT_CASES: [&str; 8] = [
     "wrong_type_in_avro_json",
 ];
 
-fn make_environment() -> Result<PathBuf, String> {
-    let requirements = once::package().join("tests/python/requirements.txt");
-    let inputs = fs::read_to_string(&requirements).expect("requirements.txt is checked in");
-    once::made_once("python-venv", &inputs, |folder| {
+fn make_environment(name: &str, list: &str, more: &[&str]) -> Result<PathBuf, String> {
+    let requirements = once::package().join("tests/python").join(list);
+    let inputs = fs::read_to_string(&requirements).expect("the list is checked in");
+    once::made_once(name, &inputs, |folder| {
         let mut venv = Command::new("python3");
         process::run(venv.args(["-m", "venv"]).arg(folder), "", DEADLINE).ok()?;
         let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"]);
-        process::run(pip.arg(&requirements), "", Duration::from_secs(600)).ok().map(drop)
+        pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check"]);
+        process::run(pip.args(more).arg("-r").arg(&requirements), "", Duration::from_secs(600))
+            .ok()
+            .map(drop)
     })
 }
 

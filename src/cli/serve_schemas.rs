@@ -1,0 +1,157 @@
+//! `schemaward serve-schemas`: the schema server.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{Exit, complain};
+use crate::{
+    limits::{MIB, SchemaLimits},
+    logging::{self, LogFormat, LogLevel, LogSettings},
+    schema_server::{CredentialFiles, SchemaServer, ServerError, ServerSettings, Storage},
+    tls::{IdentityFiles, ServerTlsSettings},
+};
+
+/// Serve schemas, by path and as a Confluent registry does, until it is told to stop.
+#[derive(Debug, Args)]
+pub(super) struct ServeSchemas {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Folder that keeps the schemas; without it they are kept in memory and gone at the end
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// File with the name of the one user that is let in; may be replaced at any time
+    #[arg(long, value_name = "FILE", requires = "password_file")]
+    username_file: Option<PathBuf>,
+    /// File with that user's password
+    #[arg(long, value_name = "FILE", requires = "username_file")]
+    password_file: Option<PathBuf>,
+    /// Let everybody in who reaches the address, where that is not a loopback one
+    #[arg(long, conflicts_with = "username_file")]
+    allow_anonymous: bool,
+    /// Certificate (PEM) for TLS; may be replaced at any time
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Key (PEM) of that certificate
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Largest schema, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = MIB)]
+    max_schema_bytes: usize,
+    /// Seconds for requests that are under way when it is told to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    grace: u64,
+    /// The least severe lines that are logged
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    log_level: Level,
+    /// How lines are logged
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Text,
+}
+
+impl ServeSchemas {
+    pub(super) fn execute(self) -> Exit {
+        let beyond = !self.listen.ip().is_loopback();
+        if beyond && self.username_file.is_none() && !self.allow_anonymous {
+            eprintln!(
+                "schemaward: --listen {} is beyond loopback: everybody who reaches it could change \
+                 schemas; set --username-file and --password-file, or --allow-anonymous",
+                self.listen
+            );
+            return Exit::Usage;
+        }
+        if let Err(error) = logging::init(&self.log()) {
+            complain(&error);
+        }
+        if beyond && self.username_file.is_some() && self.tls_certificate.is_none() {
+            tracing::warn!(
+                "without --tls-certificate the password goes over the network in the clear"
+            );
+        }
+        match self.serve() {
+            Ok(()) => Exit::Clean,
+            Err(error) => {
+                complain(error.as_ref());
+                match error.downcast_ref() {
+                    Some(ServerError::GraceExceeded { .. }) => Exit::DrainGraceExceeded,
+                    _ => Exit::Failure,
+                }
+            }
+        }
+    }
+
+    fn serve(self) -> Result<(), Box<dyn std::error::Error>> {
+        let settings = self.settings();
+        Builder::new_multi_thread().enable_all().build()?.block_on(async {
+            // Before anything else: from here on a signal no longer kills the process.
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let server = SchemaServer::bind(&settings).await?;
+            let stop = async move {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            server.serve(stop).await?;
+            tracing::info!("stopped");
+            Ok(())
+        })
+    }
+
+    fn settings(self) -> ServerSettings {
+        let credentials = self.username_file.zip(self.password_file);
+        let identity = self.tls_certificate.zip(self.tls_key);
+        ServerSettings {
+            listen: self.listen,
+            storage: self.data.map_or(Storage::Memory, Storage::Folder),
+            credentials: credentials
+                .map(|(username, password)| CredentialFiles { username, password }),
+            tls: identity.map(|(certificate, key)| ServerTlsSettings {
+                identity: IdentityFiles { certificate, key },
+                client_ca: None,
+            }),
+            limits: SchemaLimits {
+                max_schema_bytes: self.max_schema_bytes,
+                ..SchemaLimits::default()
+            },
+            grace: Duration::from_secs(self.grace),
+        }
+    }
+
+    fn log(&self) -> LogSettings {
+        LogSettings {
+            level: match self.log_level {
+                Level::Error => LogLevel::Error,
+                Level::Warn => LogLevel::Warn,
+                Level::Info => LogLevel::Info,
+                Level::Debug => LogLevel::Debug,
+                Level::Trace => LogLevel::Trace,
+            },
+            format: match self.log_format {
+                Format::Json => LogFormat::Json,
+                Format::Text => LogFormat::Text,
+            },
+        }
+    }
+}
