@@ -17,6 +17,7 @@ mod batches;
 mod configuration;
 mod decompression;
 mod frame_prefix;
+mod json_schema;
 mod produce_request;
 pub mod protobuf;
 mod record_batch;
@@ -59,6 +60,7 @@ pub const ALL: [Target; 11] = [
     Target::new("configuration", configuration::run),
     Target::new("decompression", decompression::run),
     Target::new("frame_prefix", frame_prefix::run),
+    Target::new("json_schema", json_schema::run),
     Target::new("produce_request", produce_request::run),
     Target::new("protobuf", protobuf::run),
     Target::new("record_batch", record_batch::run),

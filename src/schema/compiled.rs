@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits, protobuf::ProtobufSchema};
+use crate::{
+    avro::AvroSchema, datum::SchemaFault, json_schema::JsonSchema, limits::SchemaLimits,
+    protobuf::ProtobufSchema,
+};
 
 /// What a schema reference leads to.
 #[derive(Debug)]
@@ -10,6 +13,8 @@ use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits, protobuf
 pub enum Schema {
     /// An Avro schema: judges `avro` and `avro-json` values.
     Avro(AvroSchema),
+    /// A JSON Schema: judges `json` values.
+    Json(JsonSchema),
     /// A schema of Protocol Buffers: judges `protobuf` values.
     Protobuf(ProtobufSchema),
 }
@@ -20,6 +25,7 @@ impl Schema {
     pub const fn format(&self) -> SchemaFormat {
         match self {
             Self::Avro(_) => SchemaFormat::Avro,
+            Self::Json(_) => SchemaFormat::Json,
             Self::Protobuf(_) => SchemaFormat::Protobuf,
         }
     }
@@ -35,14 +41,15 @@ impl Schema {
                 let references: Vec<&str> = references.iter().map(|it| &*it.text).collect();
                 AvroSchema::parse(text, &references, limits).map(Self::Avro)
             }
+            SchemaFormat::Json => {
+                let named = references.iter().map(|it| (&*it.name, &*it.text));
+                let references: Vec<_> = named.collect();
+                JsonSchema::parse(text, &references, limits).map(Self::Json)
+            }
             SchemaFormat::Protobuf => {
                 let references = references.iter().map(|it| (&*it.name, &*it.text));
                 let references: Vec<_> = references.collect();
                 ProtobufSchema::parse(text, &references, limits).map(Self::Protobuf)
-            }
-            SchemaFormat::Json => {
-                let detail = format!("schemas in {} are not supported", format.label());
-                Err(SchemaFault::new(detail))
             }
         }
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     avro::AvroSchema,
     datum::DatumFault,
+    json_schema::JsonSchema,
     protobuf::{MessageId, ProtobufSchema, UnknownFields},
     reason::Reason,
     schema::Schema,
@@ -92,6 +93,7 @@ fn check_plain(
 ) -> Result<(), Rejection> {
     match schema {
         Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, terms.words),
+        Schema::Json(json) => check_json(json, claim.encoding, datum, terms.words),
         Schema::Protobuf(protobuf) => check_protobuf(protobuf, claim, datum, terms),
     }
 }
@@ -114,6 +116,24 @@ fn check_avro(
             return Err(Rejection::new(Reason::ConflictingMetadata, detail));
         }
     };
+    checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
+}
+
+fn check_json(
+    json: &JsonSchema,
+    encoding: Encoding,
+    value: &[u8],
+    words: Words,
+) -> Result<(), Rejection> {
+    if !matches!(encoding, Encoding::Json | Encoding::OfSchema) {
+        let detail = "the schema is a JSON Schema but the content type is not json";
+        return Err(Rejection::new(Reason::ConflictingMetadata, detail));
+    }
+    if words == Words::Spared {
+        let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
+        return json.fault(value).map_or(Ok(()), rejection);
+    }
+    let checked = json.check(value);
     checked.map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string()))
 }
 
