@@ -13,7 +13,7 @@ use super::{
     Config,
     registry::{APIS, Api},
     sections::{
-        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
+        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS, SUBJECTS,
         ROUTINGS, SASL_MECHANISMS, TOMBSTONES,
     },
     upstream::DEFAULT_MECHANISM,
@@ -280,6 +280,8 @@ fn rule(rule: &RuleSettings) -> Tree {
         ("tombstones", word(word_for(&TOMBSTONES, rule.tombstones))),
         ("on_registry_unavailable", word(word_for(&ON_UNAVAILABLE, rule.on_registry_unavailable))),
         ("allow_schemas", texts(&rule.allow_schemas)),
+        ("subjects", word(word_for(&SUBJECTS, rule.subjects))),
+        ("allow_subjects", texts(&rule.allow_subjects)),
         ("sequence_guard", word(word_for(&GUARDS, rule.sequence_guard))),
         ("conventions", conventions(Some(&rule.conventions))),
         ("key_conventions", conventions(rule.key_conventions.as_ref())),

@@ -18,6 +18,7 @@ use crate::{
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
+    schema::SubjectStrategy,
     validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
 };
 
@@ -47,6 +48,12 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
     ("retry", OnUnavailable::Retry),
     ("reject", OnUnavailable::Reject),
     ("accept", OnUnavailable::Accept),
+];
+pub(super) const SUBJECTS: [(&str, SubjectStrategy); 4] = [
+    ("any", SubjectStrategy::Any),
+    ("topic_name", SubjectStrategy::TopicName),
+    ("record_name", SubjectStrategy::RecordName),
+    ("topic_record_name", SubjectStrategy::TopicRecordName),
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
@@ -146,10 +153,17 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
             word(&ON_UNAVAILABLE),
         ),
         allow_schemas: section.list("allow_schemas", text).value().map(plain).unwrap_or_default(),
+        subjects: section.or("subjects", default.subjects, word(&SUBJECTS)),
+        allow_subjects: section.list("allow_subjects", text).value().map(plain).unwrap_or_default(),
         sequence_guard: section.or("sequence_guard", default.sequence_guard, word(&GUARDS)),
         conventions: conventions(&mut section),
         key_conventions: key_conventions(&mut section),
     };
+    let asks = rule.subjects != SubjectStrategy::Any || !rule.allow_subjects.is_empty();
+    if asks && rule.check == Check::Metadata {
+        let message = "subjects and allow_subjects need check value: without it no registry is asked";
+        section.fail_here(message);
+    }
     section.finish();
     rule
 }

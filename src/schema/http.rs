@@ -8,13 +8,16 @@ use url::Url;
 
 use super::{
     Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistryApi, RegistryKey,
-    RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError,
+    RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError, WantedSubject,
+    apicurio::Apicurio,
     confluent::Registry,
+    directory::Folders,
     document::{self, Answered},
     fetch::{Fetcher, not_allowed},
+    language,
     registries::Registries,
 };
-use crate::limits::SchemaLimits;
+use crate::{limits::SchemaLimits, text::shown};
 
 /// Asks registries and other HTTP servers, those of the allowed origins only.
 pub struct HttpSource {
@@ -24,6 +27,7 @@ pub struct HttpSource {
     compile: Compile,
     slots: Slots,
     lookup_timeout: Duration,
+    folders: Folders,
 }
 
 /// The right to be under way, held until compiling has ended, also where nobody waits for it any more.
@@ -94,6 +98,7 @@ impl HttpSource {
             compile,
             slots: Slots::new(settings),
             lookup_timeout: settings.request_timeout.saturating_mul(MAX_LOOKUP_TIMEOUTS),
+            folders: Folders::new(Registries::new(settings), limits),
         })
     }
 
@@ -102,17 +107,26 @@ impl HttpSource {
         reference: &SchemaRef,
         previous: Option<&Fetched>,
     ) -> Result<Arc<Fetched>, SourceError> {
-        let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Registered { registry: base, .. }) =
-            reference;
+        let (SchemaRef::Document(DocumentUrl(base))
+        | SchemaRef::Registered { registry: base, .. }
+        | SchemaRef::Under { registry: base, .. }) = reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
-        if self.registries.folder(&url).is_some() {
-            return Err(SourceError::unavailable("registry.api directory is not supported yet"));
+        if let Some(folder) = self.folders.of(&url) {
+            return folder.look_up(reference, previous, &self.compile).await;
         }
         let slot = self.slots.take(&url).await?;
-        let SchemaRef::Registered { key, .. } = reference else {
-            return self.document(reference, &url, previous, slot).await;
+        let documents = match reference {
+            SchemaRef::Registered { key, .. } => self.registered(base, &url, key).await?,
+            SchemaRef::Under { key, subject, .. } => {
+                let subjects = self.subjects(base, &url, key).await?;
+                let documents = self.registered(base, &url, key).await?;
+                meets(subject, &subjects, &documents)?;
+                documents
+            }
+            SchemaRef::Document(_) => {
+                return self.document(reference, &url, previous, slot).await;
+            }
         };
-        let documents = self.registered(base, &url, key).await?;
         let schema = self.compile(reference, documents, slot).await?;
         Ok(Arc::new(Fetched::immutable(schema)))
     }
@@ -125,9 +139,7 @@ impl HttpSource {
         url: &Url,
         key: &RegistryKey,
     ) -> Result<Documents, SourceError> {
-        let configured = self.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
-        let api = configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api);
-        match api {
+        match self.api(base, url) {
             RegistryApi::Confluent => {
                 Registry::new(&self.fetcher, &self.limits, base).schema(key).await
             }
@@ -142,9 +154,34 @@ impl HttpSource {
                     Answered::NotModified(_) => Err(not_asked()),
                 }
             }
-            RegistryApi::Apicurio | RegistryApi::Directory { .. } => {
-                Err(SourceError::unavailable("registry.api apicurio is not supported yet"))
+            RegistryApi::Apicurio => {
+                Apicurio::new(&self.fetcher, &self.limits, base).schema(key).await
             }
+            // Not asked: that was seen to before.
+            RegistryApi::Directory { .. } => Err(not_asked()),
+        }
+    }
+
+    fn api(&self, base: &str, url: &Url) -> &RegistryApi {
+        let configured = self.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
+        configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api)
+    }
+
+    /// The subjects that have the schema `key`.
+    async fn subjects(
+        &self,
+        base: &str,
+        url: &Url,
+        key: &RegistryKey,
+    ) -> Result<Vec<String>, SourceError> {
+        match self.api(base, url) {
+            RegistryApi::Apicurio => {
+                Apicurio::new(&self.fetcher, &self.limits, base).subjects(key).await
+            }
+            RegistryApi::Confluent => {
+                Registry::new(&self.fetcher, &self.limits, base).subjects(key).await
+            }
+            RegistryApi::Directory { .. } | RegistryApi::Documents { .. } => Ok(Vec::new()),
         }
     }
 
@@ -200,6 +237,24 @@ impl SchemaSource for HttpSource {
             })
         })
     }
+}
+
+/// Refuses a schema that is not registered under the subject that is wanted.
+fn meets(
+    wanted: &WantedSubject,
+    subjects: &[String],
+    documents: &Documents,
+) -> Result<(), SourceError> {
+    let records = language::record_names(documents);
+    if wanted.is_met(subjects, &records) {
+        return Ok(());
+    }
+    let expected = shown(wanted.expected(&records).as_bytes());
+    let found = match subjects {
+        [] => "no subject".to_owned(),
+        some => format!("subject {}", shown(some.join(", ").as_bytes())),
+    };
+    Err(SourceError::other_subject(format!("registered under {found}, not under {expected}")))
 }
 
 /// Who was not told what is known cannot say that it has not changed.

@@ -1,20 +1,28 @@
 //! Header → reference → schema: how a record names its schema, where schemas come from, and the cache in front of it.
 
+mod apicurio;
 pub mod cache;
 pub mod compiled;
 mod confluent;
+mod directory;
 mod document;
 mod entry;
 mod fetch;
+mod files;
+mod fingerprint;
+mod gather;
 pub mod http;
 pub mod key;
+mod language;
 mod observer;
 pub mod origin;
+mod outline;
 pub mod reference;
 mod registries;
 pub mod settings;
 pub mod source;
 mod spelling;
+pub mod subject;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -31,4 +39,5 @@ pub use settings::{
     CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
 };
 pub use source::{Fetched, Lifetime, Lookup, SchemaSource, SourceError, Validators};
+pub use subject::{SubjectStrategy, WantedSubject};
 pub use template::Template;

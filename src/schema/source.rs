@@ -78,6 +78,12 @@ pub enum SourceError {
         /// Who said so, fit to be shown.
         detail: Arc<str>,
     },
+    /// The schema is there, but not registered under a subject that may be used.
+    #[error("{detail}")]
+    OtherSubject {
+        /// Which subject was expected, fit to be shown.
+        detail: Arc<str>,
+    },
     /// Nobody answered in time, or with something that says nothing about the schema.
     #[error("{detail}")]
     Unavailable {
@@ -90,6 +96,11 @@ impl SourceError {
     /// [`SourceError::Invalid`] with this detail, which must be fit to be shown.
     pub(super) fn invalid(detail: impl Into<Arc<str>>) -> Self {
         Self::Invalid { detail: detail.into() }
+    }
+
+    /// [`SourceError::OtherSubject`] with this detail, which must be fit to be shown.
+    pub(super) fn other_subject(detail: impl Into<Arc<str>>) -> Self {
+        Self::OtherSubject { detail: detail.into() }
     }
 
     /// [`SourceError::Unavailable`] with this detail, which must be fit to be shown.
