@@ -13,8 +13,8 @@ use super::{
     Config,
     registry::{APIS, Api},
     sections::{
-        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS, SUBJECTS,
-        ROUTINGS, SASL_MECHANISMS, TOMBSTONES,
+        CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
+        ROUTINGS, SASL_MECHANISMS, SUBJECTS, TOMBSTONES,
     },
     upstream::DEFAULT_MECHANISM,
     values::{show_duration, show_size, word_for},
@@ -216,6 +216,7 @@ fn registry(registry: &RegistrySettings, cache: &CacheSettings) -> Tree {
     keys.extend([
         ("allow", Tree::List(allow.collect())),
         ("others", Tree::List(others.collect())),
+        ("warm_up", texts(&registry.warm_up)),
         ("request_timeout", span(registry.request_timeout)),
         ("max_concurrent_requests", number(registry.max_concurrent_requests)),
         ("cache", cache_tree(cache)),

@@ -161,7 +161,8 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
     };
     let asks = rule.subjects != SubjectStrategy::Any || !rule.allow_subjects.is_empty();
     if asks && rule.check == Check::Metadata {
-        let message = "subjects and allow_subjects need check value: without it no registry is asked";
+        let message =
+            "subjects and allow_subjects need check value: without it no registry is asked";
         section.fail_here(message);
     }
     section.finish();

@@ -1,5 +1,6 @@
 //! Apicurio's REST API, version 3: contents by their ids and hash, versions of artifacts, and what they refer to. Numbers as
-//! Confluent's clients know them are asked of its Confluent API.
+//! Confluent's clients know them are asked of its Confluent API, for only that knows what they number; it does not say to which
+//! group a reference leads, so those out of the default one cannot be followed there.
 
 use serde::Deserialize;
 use url::Url;
@@ -86,14 +87,9 @@ impl<'a> Apicurio<'a> {
         }
     }
 
-    /// The latest version of the artifact that `subject` names, if there is one.
-    pub(super) async fn latest(&self, subject: &str) -> Option<ArtifactVersion> {
-        let (group, artifact) = subject.split_once(':').unwrap_or((DEFAULT_GROUP, subject));
-        let segments = ["groups", group, "artifacts", artifact, "versions", "branch=latest"];
-        let version: Version =
-            confluent::answer(self.fetcher, &self.url(&segments).ok()?).await.ok()?;
-        let [group, artifact] = [group, artifact].map(Into::into);
-        Some(ArtifactVersion { group, artifact, version: version.version.into() })
+    /// The base URL of its Confluent API (no slash at the end).
+    pub(super) fn confluent_base(&self) -> &str {
+        &self.confluent
     }
 
     fn as_confluent(&self) -> confluent::Registry<'_> {
@@ -193,7 +189,6 @@ impl Library for Apicurio<'_> {
 struct Version {
     group_id: Option<String>,
     artifact_id: String,
-    version: String,
     artifact_type: String,
     #[serde(default)]
     content_id: i64,

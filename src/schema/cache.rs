@@ -18,7 +18,7 @@ use tokio::{
 
 pub use super::observer::{CacheObserver, RequestOutcome};
 use super::{
-    CacheEntry, CacheSettings, Fetched, Schema, SchemaRef, SchemaSource, SourceError,
+    CacheEntry, CacheSettings, Fetched, Listed, Schema, SchemaRef, SchemaSource, SourceError,
     entry::{Kept, Missed},
 };
 use crate::limits::MAX_PENDING_LOOKUPS;
@@ -128,6 +128,11 @@ impl SchemaCache {
         if self.inner.known(reference).is_none() {
             self.inner.start(reference, None);
         }
+    }
+
+    /// The latest versions of the subjects that one of `globs` matches. Always asks.
+    pub async fn latest(&self, globs: &[String]) -> Vec<Listed> {
+        self.inner.source.latest(globs).await
     }
 
     /// What is known, for the status page: at most 500 schemas and 500 that there are none of.

@@ -7,14 +7,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::{
-    Compile, DocumentUrl, Documents, Fetched, Lifetime, Lookup, Origins, RegistryApi, RegistryKey,
-    RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError, WantedSubject,
+    Compile, DocumentUrl, Documents, Fetched, Lifetime, Listing, Lookup, Origins, RegistryApi,
+    RegistryKey, RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError, WantedSubject,
     apicurio::Apicurio,
     confluent::Registry,
     directory::Folders,
     document::{self, Answered},
     fetch::{Fetcher, not_allowed},
-    language,
+    language, listing,
     registries::Registries,
 };
 use crate::{limits::SchemaLimits, text::shown};
@@ -228,6 +228,10 @@ impl HttpSource {
 }
 
 impl SchemaSource for HttpSource {
+    fn latest<'a>(&'a self, globs: &'a [String]) -> Listing<'a> {
+        Box::pin(listing::latest(&self.fetcher, &self.limits, &self.registries, globs))
+    }
+
     fn find<'a>(&'a self, reference: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a> {
         Box::pin(async move {
             let lookup = self.look_up(reference, previous);

@@ -14,6 +14,7 @@ mod gather;
 pub mod http;
 pub mod key;
 mod language;
+mod listing;
 mod observer;
 pub mod origin;
 mod outline;
@@ -32,12 +33,13 @@ pub use compiled::{Compile, Documents, Referenced, Schema, SchemaFormat};
 pub use entry::{CacheEntry, EntryState};
 pub use http::{HttpSource, HttpSourceError};
 pub use key::{ArtifactVersion, Guid, RegistryKey, SchemaId};
+pub use listing::Listed;
 pub use observer::{CacheObserver, RequestOutcome};
 pub use origin::Origins;
 pub use reference::{DocumentUrl, ReferenceError, References, SchemaRef};
 pub use settings::{
     CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
 };
-pub use source::{Fetched, Lifetime, Lookup, SchemaSource, SourceError, Validators};
+pub use source::{Fetched, Lifetime, Listing, Lookup, SchemaSource, SourceError, Validators};
 pub use subject::{SubjectStrategy, WantedSubject};
 pub use template::Template;

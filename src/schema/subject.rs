@@ -112,6 +112,11 @@ impl WantedSubject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{
+        ArtifactVersion, Fetched, Guid, RegistryAccess, RegistryApi, RegistryKey, RequestOutcome,
+        SchemaId, SchemaRef, SchemaSource, SourceError,
+        testing::{Reply, Server, settings, source, target},
+    };
 
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(ToString::to_string).collect()
@@ -167,5 +172,94 @@ mod tests {
             assert!(!wanted.is_met(&texts(&["t-", "", "t"]), &[]), "{strategy:?}");
             assert!(wanted.expected(&[]).contains("which has none"));
         }
+    }
+
+    /// What a source says to whoever wants `key` under `wanted`, and what it asked for that.
+    async fn look_up(
+        api: RegistryApi,
+        key: RegistryKey,
+        wanted: WantedSubject,
+    ) -> (Result<Arc<Fetched>, SourceError>, Vec<String>) {
+        let server = Server::start(|head| match target(head) {
+            "/schemas/ids/1/subjects" | "/apis/ccompat/v7/schemas/ids/1/subjects" => {
+                Reply::ok(r#"["t-value", "u-value"]"#)
+            }
+            "/schemas/ids/2/subjects" => Reply::ok("[]"),
+            "/schemas/ids/3/subjects" => Reply::new(503, "", ""),
+            "/schemas/guids/07070707-0707-0707-0707-070707070707/ids" => {
+                Reply::ok(r#"[{"context": ":.other:", "id": 2}, {"context": ".", "id": 1}]"#)
+            }
+            path if path.contains("/search/versions?contentId=7&limit=") => Reply::ok(
+                r#"{"versions": [
+                    {"artifactId": "t-value", "version": "1", "artifactType": "AVRO", "contentId": 7},
+                    {"groupId": "a.b", "artifactId": "R", "version": "1", "artifactType": "AVRO", "contentId": 7},
+                    {"artifactId": "x-value", "version": "1", "artifactType": "AVRO", "contentId": 8}]}"#,
+            ),
+            path if path.ends_with("/references") => Reply::ok("[]"),
+            path if path.contains("/registry/v3/groups/") && !path.ends_with("/content") => {
+                Reply::ok(r#"{"artifactId": "t-value", "version": "1", "artifactType": "AVRO"}"#)
+            }
+            path if path.contains("/registry/v3/") => Reply::ok(RECORD),
+            path if path.contains("/schemas/") => {
+                Reply::ok(serde_json::json!({"schema": RECORD}).to_string())
+            }
+            _ => Reply::new(404, "", ""),
+        })
+        .await;
+        let mut settings = settings(&server.url);
+        settings.access = RegistryAccess { api, ..RegistryAccess::default() };
+        let registered = SchemaRef::Registered { registry: server.url.as_str().into(), key };
+        let reference = registered.under(&Arc::new(wanted)).unwrap();
+        let found = source(&settings).0.find(&reference, None).await;
+        (found, server.targets())
+    }
+
+    const RECORD: &str = r#"{"type": "record", "name": "R", "namespace": "a.b", "fields": []}"#;
+
+    #[tokio::test]
+    async fn a_schema_is_found_under_the_subjects_that_its_registry_says() {
+        use SubjectStrategy::{RecordName, TopicName};
+        let artifact = |group: &str, artifact: &str| {
+            let [group, artifact, version] = [group, artifact, "1"].map(Into::into);
+            RegistryKey::Artifact(ArtifactVersion { group, artifact, version })
+        };
+        let id = |id| RegistryKey::Id(SchemaId(id));
+        let (confluent, apicurio) = (RegistryApi::Confluent, RegistryApi::Apicurio);
+        let table = [
+            (&confluent, id(1), TopicName, "t", "found"),
+            (&confluent, id(1), TopicName, "u", "found"),
+            (&confluent, id(1), TopicName, "x", "not_allowed"),
+            (&confluent, id(2), TopicName, "t", "not_allowed"),
+            (&confluent, id(3), TopicName, "t", "unavailable"),
+            (&confluent, id(4), TopicName, "t", "not_found"),
+            (&confluent, RegistryKey::Guid(Guid([7; 16])), TopicName, "t", "found"),
+            (&confluent, RegistryKey::Guid(Guid([7; 16])), TopicName, "x", "not_allowed"),
+            (&apicurio, RegistryKey::ContentId(7), TopicName, "t", "found"),
+            (&apicurio, RegistryKey::ContentId(7), TopicName, "x", "not_allowed"),
+            (&apicurio, RegistryKey::ContentId(7), RecordName, "x", "found"),
+            (&apicurio, RegistryKey::ContentHash("ab".into()), TopicName, "t", "not_allowed"),
+            (&apicurio, artifact("default", "t-value"), TopicName, "t", "found"),
+            (&apicurio, artifact("mine", "t-value"), TopicName, "t", "not_allowed"),
+            (&apicurio, id(1), TopicName, "t", "found"),
+        ];
+        let none: Arc<[String]> = texts(&[]).into();
+        for (api, key, strategy, topic, expected) in table {
+            let wanted = WantedSubject::new(strategy, topic, "-value", &none).unwrap();
+            let (found, targets) = look_up(api.clone(), key.clone(), wanted).await;
+            let outcome = RequestOutcome::of(&found, None).label();
+            assert_eq!(outcome, expected, "{key} on {topic}: {found:?} {targets:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_where_the_schema_is_and_where_it_was_expected() {
+        let allowed = texts(&["shared-*"]).into();
+        let wanted = WantedSubject::new(SubjectStrategy::TopicName, "x", "-value", &allowed);
+        let key = RegistryKey::Id(SchemaId(1));
+        let (found, _) = look_up(RegistryApi::Confluent, key, wanted.unwrap()).await;
+        assert_eq!(
+            found.unwrap_err().to_string(),
+            "registered under subject t-value, u-value, not under x-value or shared-*"
+        );
     }
 }
