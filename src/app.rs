@@ -28,6 +28,7 @@ use crate::{
         settings::Routing,
         topic_ids::TopicIds,
         upstream::{TcpDial, Upstream},
+        warm_up::warm_up,
     },
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
@@ -127,6 +128,9 @@ impl App {
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
         tasks.spawn(report(Arc::clone(&gateway)));
+        let references = References::new(&config.registry);
+        let wanted = config.registry.warm_up.clone();
+        tasks.spawn(warm_up(Arc::clone(&gateway), references, wanted));
         let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
         let metrics = Arc::clone(&gateway.metrics);
         let served = Admin::bind(&config.admin, metrics, Arc::clone(&readiness), status).await?;

@@ -53,7 +53,7 @@ impl Target {
     }
 }
 
-pub const ALL: [Target; 11] = [
+pub const ALL: [Target; 12] = [
     Target::new("avro_datum", avro_datum::run),
     Target::new("avro_json", avro_json::run),
     Target::new("avro_schema", avro_schema::run),

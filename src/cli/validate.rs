@@ -26,7 +26,7 @@ use crate::{
     reason::Reason,
     schema::{
         CacheSettings, Documents, HttpSource, Referenced, References, RegistrySettings, Schema,
-        SchemaCache, SchemaFormat, SchemaRef, SourceError, document,
+        SchemaCache, SchemaFormat, SchemaRef, SourceError, language,
     },
     validate::{
         claim::{Claim, Datum, MessageName, Notation, Written, unframe},
@@ -293,7 +293,7 @@ impl World {
         references: &[String],
     ) -> Result<Arc<Schema>, ValidateError> {
         let text = self.text(path)?;
-        let format = document::format(&path.to_string_lossy(), None, &text);
+        let format = language::of_document(&path.to_string_lossy(), None, &text);
         let referenced = references.iter().map(|given| {
             let named = given.split_once('=');
             let usage = || ValidateError::Usage(format!("--reference {given}: must be NAME=FILE"));

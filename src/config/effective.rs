@@ -14,7 +14,7 @@ use super::{
     registry::{APIS, Api},
     sections::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
-        ROUTINGS, SASL_MECHANISMS, TOMBSTONES, UNKNOWN_FIELDS,
+        ROUTINGS, SASL_MECHANISMS, SUBJECTS, TOMBSTONES, UNKNOWN_FIELDS,
     },
     upstream::DEFAULT_MECHANISM,
     values::{show_duration, show_size, word_for},
@@ -216,6 +216,7 @@ fn registry(registry: &RegistrySettings, cache: &CacheSettings) -> Tree {
     keys.extend([
         ("allow", Tree::List(allow.collect())),
         ("others", Tree::List(others.collect())),
+        ("warm_up", texts(&registry.warm_up)),
         ("request_timeout", span(registry.request_timeout)),
         ("max_concurrent_requests", number(registry.max_concurrent_requests)),
         ("circuit_failures", Tree::Number(registry.circuit.failures.into())),
@@ -284,6 +285,8 @@ fn rule(rule: &RuleSettings) -> Tree {
         ("tombstones", word(word_for(&TOMBSTONES, rule.tombstones))),
         ("on_registry_unavailable", word(word_for(&ON_UNAVAILABLE, rule.on_registry_unavailable))),
         ("allow_schemas", texts(&rule.allow_schemas)),
+        ("subjects", word(word_for(&SUBJECTS, rule.subjects))),
+        ("allow_subjects", texts(&rule.allow_subjects)),
         ("sequence_guard", word(word_for(&GUARDS, rule.sequence_guard))),
         ("unknown_fields", word(word_for(&UNKNOWN_FIELDS, rule.unknown_fields))),
         ("conventions", conventions(Some(&rule.conventions))),

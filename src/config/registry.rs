@@ -35,12 +35,14 @@ pub(super) fn registry(mut section: Section<'_>) -> (RegistrySettings, CacheSett
     let default = RegistrySettings::default();
     let (url, access) = endpoint(&mut section);
     let allow = section.list("allow", origin).value().unwrap_or_default();
+    let warm_up = section.list("warm_up", text).value().unwrap_or_default();
     let others = section.sections("others").into_iter().filter_map(other).collect();
     let settings = RegistrySettings {
         url,
         access,
         allow: allow.into_iter().map(|located| located.value).collect(),
         others,
+        warm_up: warm_up.into_iter().map(|located| located.value).collect(),
         request_timeout: section.or(
             "request_timeout",
             default.request_timeout,

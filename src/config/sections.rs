@@ -19,6 +19,7 @@ use crate::{
     metrics::MetricsSettings,
     protobuf::UnknownFields,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
+    schema::SubjectStrategy,
     validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
 };
 
@@ -48,6 +49,12 @@ pub(super) const ON_UNAVAILABLE: [(&str, OnUnavailable); 3] = [
     ("retry", OnUnavailable::Retry),
     ("reject", OnUnavailable::Reject),
     ("accept", OnUnavailable::Accept),
+];
+pub(super) const SUBJECTS: [(&str, SubjectStrategy); 4] = [
+    ("any", SubjectStrategy::Any),
+    ("topic_name", SubjectStrategy::TopicName),
+    ("record_name", SubjectStrategy::RecordName),
+    ("topic_record_name", SubjectStrategy::TopicRecordName),
 ];
 pub(super) const GUARDS: [(&str, SequenceGuard); 2] =
     [("on", SequenceGuard::On), ("off", SequenceGuard::Off)];
@@ -149,11 +156,19 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
             word(&ON_UNAVAILABLE),
         ),
         allow_schemas: section.list("allow_schemas", text).value().map(plain).unwrap_or_default(),
+        subjects: section.or("subjects", default.subjects, word(&SUBJECTS)),
+        allow_subjects: section.list("allow_subjects", text).value().map(plain).unwrap_or_default(),
         sequence_guard: section.or("sequence_guard", default.sequence_guard, word(&GUARDS)),
         unknown_fields: section.or("unknown_fields", default.unknown_fields, word(&UNKNOWN_FIELDS)),
         conventions: conventions(&mut section),
         key_conventions: key_conventions(&mut section),
     };
+    let asks = rule.subjects != SubjectStrategy::Any || !rule.allow_subjects.is_empty();
+    if asks && rule.check == Check::Metadata {
+        let message =
+            "subjects and allow_subjects need check value: without it no registry is asked";
+        section.fail_here(message);
+    }
     section.finish();
     rule
 }

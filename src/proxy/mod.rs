@@ -26,4 +26,5 @@ pub mod topic_ids;
 pub mod transport;
 pub mod turned_away;
 pub mod upstream;
+pub mod warm_up;
 pub mod writer;

@@ -16,7 +16,7 @@ use tokio::{
 
 pub use super::observer::{CacheObserver, RequestOutcome};
 use super::{
-    CacheEntry, CacheSettings, Fetched, Schema, SchemaRef, SchemaSource, SourceError,
+    CacheEntry, CacheSettings, Fetched, Listed, Schema, SchemaRef, SchemaSource, SourceError,
     budget::Bucket,
     entry::{Kept, Missed},
     memory::Memory,
@@ -141,6 +141,11 @@ impl SchemaCache {
         if self.inner.known(reference).is_none() {
             self.inner.start(reference, &self.inner.room, None);
         }
+    }
+
+    /// The latest versions of the subjects that one of `globs` matches. Always asks.
+    pub async fn latest(&self, globs: &[String]) -> Vec<Listed> {
+        self.inner.source.latest(globs).await
     }
 
     /// What is known, for the status page: at most 500 schemas and 500 that there are none of.

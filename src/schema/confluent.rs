@@ -1,13 +1,15 @@
 //! The Confluent REST API: schemas by id, and the versions of subjects that they refer to.
 
-use std::collections::HashMap;
-
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use url::Url;
 
 use super::{
-    Documents, Referenced, RegistryKey, SchemaFormat, SourceError,
+    Documents, RegistryKey, SchemaFormat, SourceError,
     fetch::{Answer, Fetcher, failed, invalid},
+    gather::{Found, Library, gather},
 };
 use crate::{limits::SchemaLimits, text::shown};
 
@@ -32,27 +34,56 @@ impl<'a> Registry<'a> {
             RegistryKey::Guid(guid) => self.url(&["schemas", "guids", &guid.to_string()])?,
             _ => return Err(SourceError::invalid("a Confluent registry knows ids and GUIDs only")),
         };
-        let registered = self.ask(&url).await?;
+        let registered: Registered = self.ask(&url).await?;
         registered.documents(&url, self.limits, Some(self)).await
     }
 
-    async fn ask(&self, url: &Url) -> Result<Registered, SourceError> {
-        let Answer::Page(page) = self.fetcher.get(url, None).await? else {
-            return Err(failed(url, "answered that nothing was modified"));
+    async fn ask<T: DeserializeOwned>(&self, url: &Url) -> Result<T, SourceError> {
+        answer(self.fetcher, url).await
+    }
+
+    /// The subjects that have the schema `key`, deleted ones left out. A GUID has none of its own: those of its id in the
+    /// default context count.
+    pub(super) async fn subjects(&self, key: &RegistryKey) -> Result<Vec<String>, SourceError> {
+        let id = match key {
+            RegistryKey::Id(id) => i64::from(id.0),
+            RegistryKey::Guid(guid) => {
+                let url = self.url(&["schemas", "guids", &guid.to_string(), "ids"])?;
+                let ids: Vec<IdInContext> = self.ask(&url).await?;
+                match ids.iter().find(|it| matches!(it.context.as_deref(), None | Some("." | ""))) {
+                    Some(IdInContext { id, .. }) => *id,
+                    None => return Ok(Vec::new()),
+                }
+            }
+            _ => return Ok(Vec::new()),
         };
-        serde_json::from_slice(&page.body)
-            .map_err(|error| failed(url, &format!("no answer of a registry: {}", kind(&error))))
+        self.ask(&self.url(&["schemas", "ids", &id.to_string(), "subjects"])?).await
     }
 
-    /// Appends percent-encoded segments to the base.
     fn url(&self, segments: &[&str]) -> Result<Url, SourceError> {
-        let unusable = || SourceError::unavailable("the URL of the registry cannot be used");
-        let mut url = Url::parse(self.base).map_err(|_| unusable())?;
-        url.path_segments_mut().map_err(|()| unusable())?.pop_if_empty().extend(segments);
-        Ok(url)
+        below(self.base, segments)
     }
+}
 
-    async fn version(&self, reference: &Reference) -> Result<(Url, Registered), SourceError> {
+/// Appends percent-encoded segments to a base URL.
+pub(super) fn below(base: &str, segments: &[&str]) -> Result<Url, SourceError> {
+    let unusable = || SourceError::unavailable("the URL of the registry cannot be used");
+    let mut url = Url::parse(base).map_err(|_| unusable())?;
+    url.path_segments_mut().map_err(|()| unusable())?.pop_if_empty().extend(segments);
+    Ok(url)
+}
+
+/// The id that a schema has in one context of a registry.
+#[derive(Debug, Deserialize)]
+struct IdInContext {
+    context: Option<String>,
+    id: i64,
+}
+
+impl Library for Registry<'_> {
+    type Key = Reference;
+
+    async fn open(&self, reference: &Reference) -> Result<Found<Reference>, SourceError> {
         let Reference { subject, version } = reference;
         let plain = !matches!(subject.as_str(), "" | "." | "..") && *version > 0;
         if !plain || subject.chars().any(char::is_control) {
@@ -61,8 +92,18 @@ impl<'a> Registry<'a> {
             return Err(SourceError::invalid(what));
         }
         let url = self.url(&["subjects", subject, "versions", &version.to_string()])?;
-        let registered = self.ask(&url).await?;
-        Ok((url, registered))
+        self.ask::<Registered>(&url).await?.found(url)
+    }
+}
+
+/// Where nothing is found, for there is no registry.
+struct Nowhere;
+
+impl Library for Nowhere {
+    type Key = Reference;
+
+    async fn open(&self, _: &Reference) -> Result<Found<Reference>, SourceError> {
+        Err(SourceError::invalid("there is no registry to ask"))
     }
 }
 
@@ -80,7 +121,7 @@ pub(super) struct Registered {
 
 /// The version of a subject that a schema refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-struct Reference {
+pub(super) struct Reference {
     subject: String,
     version: i64,
 }
@@ -114,18 +155,19 @@ impl Registered {
         registry: Option<&Registry<'_>>,
     ) -> Result<Documents, SourceError> {
         let format = self.format(url)?;
-        let mut gathering = Gathering::new(limits, format);
-        gathering.check(url, &self)?;
-        let references = match (self.references, registry) {
-            (Some(references), Some(registry)) if !references.is_empty() => {
-                gathering.gather(url, references, registry).await?
-            }
-            (Some(references), None) if !references.is_empty() => {
-                return Err(invalid(url, "its references need the URL of a registry's id"));
-            }
-            _ => Vec::new(),
-        };
-        Ok(Documents { format, text: self.schema, references })
+        let found = self.found(url.clone())?;
+        match registry {
+            Some(registry) => gather(found, format, limits, registry).await,
+            None if found.references.is_empty() => gather(found, format, limits, &Nowhere).await,
+            None => Err(invalid(url, "its references need the URL of a registry's id")),
+        }
+    }
+
+    fn found(self, url: Url) -> Result<Found<Reference>, SourceError> {
+        let format = Some(self.format(&url)?);
+        let references = self.references.unwrap_or_default().into_iter();
+        let references = references.map(|NamedReference { name, version }| (name, version));
+        Ok(Found { url, format, text: self.schema, references: references.collect() })
     }
 
     fn format(&self, url: &Url) -> Result<SchemaFormat, SourceError> {
@@ -136,116 +178,26 @@ impl Registered {
     }
 }
 
-/// The walk through everything that one schema refers to: depth first, so that each document comes after those that it
-/// needs itself, each once.
-struct Gathering<'a> {
-    limits: &'a SchemaLimits,
-    bytes: usize,
-    format: SchemaFormat,
-    states: HashMap<Reference, State>,
-    gathered: Vec<Referenced>,
-}
-
-/// How far the walk is with a document.
-#[derive(Clone, Copy)]
-enum State {
-    /// What it refers to is being gathered.
-    Open,
-    /// It is gathered.
-    Done,
-}
-
-/// A document whose references are being gathered.
-struct Opened {
-    itself: NamedReference,
-    text: String,
-    pending: std::vec::IntoIter<NamedReference>,
-}
-
-impl<'a> Gathering<'a> {
-    fn new(limits: &'a SchemaLimits, format: SchemaFormat) -> Self {
-        Self { limits, bytes: 0, format, states: HashMap::new(), gathered: Vec::new() }
-    }
-
-    /// Refuses what cannot be compiled before more is asked for because of it.
-    fn check(&mut self, url: &Url, registered: &Registered) -> Result<(), SourceError> {
-        if registered.format(url)? != self.format {
-            return Err(invalid(url, "it refers to a schema of another type"));
-        }
-        let most = self.limits.max_schema_bytes;
-        if registered.schema.len() > most {
-            return Err(invalid(url, &format!("the schema has more than {most} bytes")));
-        }
-        self.bytes = self.bytes.saturating_add(registered.schema.len());
-        let most = most.saturating_mul(MAX_DOCUMENTS_FACTOR);
-        if self.bytes > most {
-            let what = format!("the schema has more than {most} bytes with what it refers to");
-            return Err(invalid(url, &what));
-        }
-        Ok(())
-    }
-
-    async fn gather(
-        mut self,
-        root: &Url,
-        references: Vec<NamedReference>,
-        registry: &Registry<'_>,
-    ) -> Result<Vec<Referenced>, SourceError> {
-        let mut pending = references.into_iter();
-        let mut opened: Vec<Opened> = Vec::new();
-        loop {
-            let list = opened.last_mut().map_or(&mut pending, |opened| &mut opened.pending);
-            if let Some(reference) = list.next() {
-                if self.is_new(root, &reference.version)? {
-                    opened.push(self.open(reference, registry).await?);
-                }
-            } else if let Some(done) = opened.pop() {
-                let NamedReference { name, version } = done.itself;
-                self.states.insert(version, State::Done);
-                self.gathered.push(Referenced { name, text: done.text });
-            } else {
-                return Ok(self.gathered);
-            }
-        }
-    }
-
-    /// Whether a document must still be asked for.
-    fn is_new(&self, root: &Url, reference: &Reference) -> Result<bool, SourceError> {
-        match self.states.get(reference) {
-            Some(State::Done) => Ok(false),
-            Some(State::Open) => Err(invalid(root, "its references lead back to themselves")),
-            None if self.states.len() >= self.limits.max_references => {
-                let most = self.limits.max_references;
-                Err(invalid(root, &format!("it refers to more than {most} schemas")))
-            }
-            None => Ok(true),
-        }
-    }
-
-    async fn open(
-        &mut self,
-        reference: NamedReference,
-        registry: &Registry<'_>,
-    ) -> Result<Opened, SourceError> {
-        let (url, registered) = registry.version(&reference.version).await?;
-        self.check(&url, &registered)?;
-        self.states.insert(reference.version.clone(), State::Open);
-        let pending = registered.references.unwrap_or_default().into_iter();
-        Ok(Opened { itself: reference, text: registered.schema, pending })
-    }
+/// What a registry answers at `url`.
+pub(super) async fn answer<T: DeserializeOwned>(
+    fetcher: &Fetcher,
+    url: &Url,
+) -> Result<T, SourceError> {
+    let Answer::Page(page) = fetcher.get(url, None).await? else {
+        return Err(failed(url, "answered that nothing was modified"));
+    };
+    serde_json::from_slice(&page.body)
+        .map_err(|error| failed(url, &format!("no answer of a registry: {}", kind(&error))))
 }
 
 /// What is wrong with JSON, without its text.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
-        serde_json::error::Category::Data => "it has no text as schema",
+        serde_json::error::Category::Data => "it has not what it should have",
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Io | serde_json::error::Category::Syntax => "it is no JSON",
     }
 }
-
-/// How many times larger than one document a document may be together with everything that it refers to.
-const MAX_DOCUMENTS_FACTOR: usize = 4;
 
 #[cfg(test)]
 mod tests {

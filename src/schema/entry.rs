@@ -123,7 +123,9 @@ impl CacheEntry {
     pub(super) fn missed(reference: &SchemaRef, missed: &Missed, now: Instant) -> Self {
         let state = match missed.error {
             SourceError::Invalid { .. } => EntryState::Invalid,
-            SourceError::NotAllowed { .. } => EntryState::NotAllowed,
+            SourceError::NotAllowed { .. } | SourceError::OtherSubject { .. } => {
+                EntryState::NotAllowed
+            }
             SourceError::NotFound { .. } => EntryState::NotFound,
             SourceError::Unavailable { .. } => EntryState::Unavailable,
         };
@@ -145,7 +147,7 @@ pub enum EntryState {
     Immutable,
     /// What is there is no schema that can be used.
     Invalid,
-    /// It leads to an origin that is not allowed.
+    /// It leads to an origin that is not allowed, or to a schema that the topic may not use.
     NotAllowed,
     /// There is none.
     NotFound,

@@ -11,16 +11,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::{
-    Clock, Compile, DocumentUrl, Documents, Fetched, HttpSourceError, Lifetime, Lookup, Origins,
-    RegistryApi, RegistryKey, RegistrySettings, Schema, SchemaRef, SchemaSource, SourceError,
-    SourceObserver,
+    Clock, Compile, DocumentUrl, Documents, Fetched, HttpSourceError, Lifetime, Listing, Lookup,
+    Origins, RegistryApi, RegistryKey, RegistrySettings, Schema, SchemaRef, SchemaSource,
+    SourceError, SourceObserver, WantedSubject,
+    apicurio::Apicurio,
     confluent::Registry,
+    directory::Folders,
     document::{self, Answered},
     fetch::{Fetcher, Surroundings, not_allowed},
     freshness::Freshness,
-    resolver,
+    language, listing, resolver,
 };
-use crate::{limits::SchemaLimits, metrics::Metrics};
+use crate::{limits::SchemaLimits, metrics::Metrics, text::shown};
 
 /// Asks registries and other HTTP servers, those of the allowed origins only.
 pub struct HttpSource {
@@ -29,6 +31,7 @@ pub struct HttpSource {
     compile: Compile,
     slots: Slots,
     lookup_timeout: Duration,
+    folders: Folders,
 }
 
 /// The right to be under way, held until compiling has ended, also where nobody waits for it any more.
@@ -112,6 +115,7 @@ impl HttpSource {
             compile,
             slots: Slots::new(settings),
             lookup_timeout: settings.request_timeout.saturating_mul(MAX_LOOKUP_TIMEOUTS),
+            folders: Folders::new(super::registries::Registries::new(settings), limits),
         })
     }
 
@@ -125,17 +129,26 @@ impl HttpSource {
         reference: &SchemaRef,
         previous: Option<&Fetched>,
     ) -> Result<Arc<Fetched>, SourceError> {
-        let (SchemaRef::Document(DocumentUrl(base)) | SchemaRef::Registered { registry: base, .. }) =
-            reference;
+        let (SchemaRef::Document(DocumentUrl(base))
+        | SchemaRef::Registered { registry: base, .. }
+        | SchemaRef::Under { registry: base, .. }) = reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
-        if self.fetcher.registries.folder(&url).is_some() {
-            return Err(SourceError::unavailable("registry.api directory is not supported yet"));
+        if let Some(folder) = self.folders.of(&url) {
+            return folder.look_up(reference, previous, &self.compile).await;
         }
         let slot = self.slots.take(&url, previous.is_some()).await?;
-        let SchemaRef::Registered { key, .. } = reference else {
-            return self.document(reference, &url, previous, slot).await;
+        let documents = match reference {
+            SchemaRef::Registered { key, .. } => self.registered(base, &url, key).await?,
+            SchemaRef::Under { key, subject, .. } => {
+                let subjects = self.subjects(base, &url, key).await?;
+                let documents = self.registered(base, &url, key).await?;
+                meets(subject, &subjects, &documents)?;
+                documents
+            }
+            SchemaRef::Document(_) => {
+                return self.document(reference, &url, previous, slot).await;
+            }
         };
-        let documents = self.registered(base, &url, key).await?;
         let schema = self.compile(reference, documents, slot).await?;
         Ok(Arc::new(Fetched::immutable(schema)))
     }
@@ -148,10 +161,7 @@ impl HttpSource {
         url: &Url,
         key: &RegistryKey,
     ) -> Result<Documents, SourceError> {
-        let configured =
-            self.fetcher.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
-        let api = configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api);
-        match api {
+        match self.api(base, url) {
             RegistryApi::Confluent => {
                 Registry::new(&self.fetcher, &self.limits, base).schema(key).await
             }
@@ -166,9 +176,35 @@ impl HttpSource {
                     Answered::NotModified(_) => Err(not_asked()),
                 }
             }
-            RegistryApi::Apicurio | RegistryApi::Directory { .. } => {
-                Err(SourceError::unavailable("registry.api apicurio is not supported yet"))
+            RegistryApi::Apicurio => {
+                Apicurio::new(&self.fetcher, &self.limits, base).schema(key).await
             }
+            // Not asked: that was seen to before.
+            RegistryApi::Directory { .. } => Err(not_asked()),
+        }
+    }
+
+    fn api(&self, base: &str, url: &Url) -> &RegistryApi {
+        let configured =
+            self.fetcher.registries.owner(url).filter(|(_, registry)| *registry.base == *base);
+        configured.map_or(&RegistryApi::Confluent, |(_, registry)| &registry.access.api)
+    }
+
+    /// The subjects that have the schema `key`.
+    async fn subjects(
+        &self,
+        base: &str,
+        url: &Url,
+        key: &RegistryKey,
+    ) -> Result<Vec<String>, SourceError> {
+        match self.api(base, url) {
+            RegistryApi::Apicurio => {
+                Apicurio::new(&self.fetcher, &self.limits, base).subjects(key).await
+            }
+            RegistryApi::Confluent => {
+                Registry::new(&self.fetcher, &self.limits, base).subjects(key).await
+            }
+            RegistryApi::Directory { .. } | RegistryApi::Documents { .. } => Ok(Vec::new()),
         }
     }
 
@@ -216,6 +252,10 @@ impl HttpSource {
 }
 
 impl SchemaSource for HttpSource {
+    fn latest<'a>(&'a self, globs: &'a [String]) -> Listing<'a> {
+        Box::pin(listing::latest(&self.fetcher, &self.limits, &self.fetcher.registries, globs))
+    }
+
     fn find<'a>(&'a self, reference: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a> {
         Box::pin(async move {
             let lookup = self.look_up(reference, previous);
@@ -225,6 +265,24 @@ impl SchemaSource for HttpSource {
             })
         })
     }
+}
+
+/// Refuses a schema that is not registered under the subject that is wanted.
+fn meets(
+    wanted: &WantedSubject,
+    subjects: &[String],
+    documents: &Documents,
+) -> Result<(), SourceError> {
+    let records = language::record_names(documents);
+    if wanted.is_met(subjects, &records) {
+        return Ok(());
+    }
+    let expected = shown(wanted.expected(&records).as_bytes());
+    let found = match subjects {
+        [] => "no subject".to_owned(),
+        some => format!("subject {}", shown(some.join(", ").as_bytes())),
+    };
+    Err(SourceError::other_subject(format!("registered under {found}, not under {expected}")))
 }
 
 /// Who was not told what is known cannot say that it has not changed.

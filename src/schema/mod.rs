@@ -1,6 +1,7 @@
 //! Header → reference → schema: how a record names its schema, where schemas come from, and the cache in front of it.
 
 mod address;
+mod apicurio;
 mod budget;
 pub mod cache;
 mod circuit;
@@ -8,17 +9,24 @@ mod clients;
 pub mod compiled;
 mod confluent;
 mod credentials;
-pub mod document;
+mod directory;
+mod document;
 mod entry;
 mod fetch;
+mod files;
+mod fingerprint;
 mod freshness;
+mod gather;
 pub mod http;
 #[cfg(test)]
 mod http_rules;
 pub mod key;
+pub mod language;
+mod listing;
 mod memory;
 mod observer;
 pub mod origin;
+mod outline;
 pub mod reference;
 mod registries;
 mod resolver;
@@ -26,6 +34,7 @@ pub mod settings;
 mod shelf;
 pub mod source;
 mod spelling;
+pub mod subject;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -39,11 +48,13 @@ pub use credentials::CredentialFault;
 pub use entry::{CacheEntry, EntryState};
 pub use http::HttpSource;
 pub use key::{ArtifactVersion, Guid, RegistryKey, SchemaId};
+pub use listing::Listed;
 pub use observer::{CacheObserver, RequestOutcome, SourceObserver};
 pub use origin::Origins;
 pub use reference::{DocumentUrl, ReferenceError, References, SchemaRef};
 pub use settings::{
     CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
 };
-pub use source::{Fetched, Lifetime, Lookup, SchemaSource, SourceError, Validators};
+pub use source::{Fetched, Lifetime, Listing, Lookup, SchemaSource, SourceError, Validators};
+pub use subject::{SubjectStrategy, WantedSubject};
 pub use template::Template;

@@ -54,7 +54,7 @@ pub enum RequestOutcome {
     Found,
     /// With something that is no schema.
     Invalid,
-    /// With a way to an origin that is not allowed.
+    /// With a way to an origin that is not allowed, or a schema that the topic may not use.
     NotAllowed,
     /// That there is none.
     NotFound,
@@ -98,7 +98,9 @@ impl RequestOutcome {
                 _ => Self::Found,
             },
             Err(SourceError::Invalid { .. }) => Self::Invalid,
-            Err(SourceError::NotAllowed { .. }) => Self::NotAllowed,
+            Err(SourceError::NotAllowed { .. } | SourceError::OtherSubject { .. }) => {
+                Self::NotAllowed
+            }
             Err(SourceError::NotFound { .. }) => Self::NotFound,
             Err(SourceError::Unavailable { .. }) => Self::Unavailable,
         }

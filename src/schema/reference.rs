@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{
     Guid, Origins, RegistryAccess, RegistryApi, RegistryKey, RegistrySettings, SchemaId,
+    WantedSubject,
     origin::origin_text,
     registries::{Registries, Registry},
     spelling::{Fault, absolute, is_decimal, not_a_url, plain_text, refuse_dot_segments, scheme},
@@ -30,6 +31,15 @@ pub enum SchemaRef {
         /// What the registry calls it.
         key: RegistryKey,
     },
+    /// The same where it is registered under a subject that is wanted.
+    Under {
+        /// Base URL of the registry (no slash at the end).
+        registry: Arc<str>,
+        /// What the registry calls it.
+        key: RegistryKey,
+        /// The subject.
+        subject: Arc<WantedSubject>,
+    },
 }
 
 impl SchemaRef {
@@ -40,6 +50,21 @@ impl SchemaRef {
         match self {
             Self::Document(url) => Cow::Borrowed(&url.0),
             Self::Registered { registry, key } => Cow::Owned(format!("{registry}/{key}")),
+            Self::Under { registry, key, subject } => {
+                Cow::Owned(format!("{registry}/{key}?{}", subject.spelling()))
+            }
+        }
+    }
+
+    /// The same schema where it is registered under `subject`. `None` for a document, which has none.
+    #[must_use]
+    pub fn under(&self, subject: &Arc<WantedSubject>) -> Option<Self> {
+        match self {
+            Self::Document(_) => None,
+            Self::Registered { registry, key } | Self::Under { registry, key, .. } => {
+                let (registry, key) = (Arc::clone(registry), key.clone());
+                Some(Self::Under { registry, key, subject: Arc::clone(subject) })
+            }
         }
     }
 
@@ -56,7 +81,9 @@ impl SchemaRef {
             Self::Document(url) => {
                 Url::parse(&url.0).map(|url| origin_text(&url)).unwrap_or_default()
             }
-            Self::Registered { registry, .. } => shown_reference(registry.as_bytes()),
+            Self::Registered { registry, .. } | Self::Under { registry, .. } => {
+                shown_reference(registry.as_bytes())
+            }
         }
     }
 
@@ -484,7 +511,7 @@ mod tests {
             let reference = references.parse(given.as_bytes()).unwrap();
             let found = match &reference {
                 SchemaRef::Document(_) => None,
-                SchemaRef::Registered { .. } => Some(reference.text()),
+                SchemaRef::Registered { .. } | SchemaRef::Under { .. } => Some(reference.text()),
             };
             assert_eq!(found.as_deref(), registered, "{given}");
         }

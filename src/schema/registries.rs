@@ -46,7 +46,10 @@ impl Registry {
     /// The path of `url` below the base URL.
     pub(super) fn path_below<'u>(&self, url: &'u Url) -> Option<&'u str> {
         let same = url.origin() == self.directory.origin();
-        url.path().strip_prefix(self.directory.path()).filter(|_| same)
+        let (path, directory) = (url.path(), self.directory.path());
+        // The base URL itself has no slash at its end.
+        let itself = || directory.strip_suffix('/').filter(|base| *base == path).map(|_| "");
+        path.strip_prefix(directory).or_else(itself).filter(|_| same)
     }
 }
 
@@ -113,6 +116,9 @@ mod tests {
             ("http://registry:8081/a/", Some(0)),
             ("http://registry:8081/a", Some(0)),
             ("http://registry:8081/a/b/c", Some(1)),
+            ("http://registry:8081/a/b", Some(1)),
+            ("http://registry:8081/files", Some(4)),
+            ("http://files/x", Some(3)),
             ("http://registry:8081/a/bc", Some(0)),
             ("http://registry:8081/elsewhere", Some(0)),
             ("http://registry:8081/files/a", Some(4)),

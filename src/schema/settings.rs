@@ -20,6 +20,8 @@ pub struct RegistrySettings {
     pub allow: Vec<Url>,
     /// Further registries (`registry.others`).
     pub others: Vec<OtherRegistry>,
+    /// What is looked up at start, before a record needs it (`registry.warm_up`): references, and globs of subjects.
+    pub warm_up: Vec<String>,
     /// Time for one request, connecting included (`registry.request_timeout`).
     pub request_timeout: Duration,
     /// Requests under way at once, over all references (`registry.max_concurrent_requests`).
@@ -35,6 +37,7 @@ impl Default for RegistrySettings {
             access: RegistryAccess::default(),
             allow: Vec::new(),
             others: Vec::new(),
+            warm_up: Vec::new(),
             request_timeout: Duration::from_secs(3),
             max_concurrent_requests: 16,
             circuit: CircuitSettings::default(),

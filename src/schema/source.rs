@@ -2,10 +2,13 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Schema, SchemaRef};
+use super::{Listed, Schema, SchemaRef};
 
 /// A look-up under way.
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Arc<Fetched>, SourceError>> + Send + 'a>>;
+
+/// A list of subjects under way.
+pub type Listing<'a> = Pin<Box<dyn Future<Output = Vec<Listed>> + Send + 'a>>;
 
 /// A schema with what its source said about how long it may be used.
 #[derive(Debug, Clone)]
@@ -58,6 +61,12 @@ pub trait SchemaSource: Send + Sync + 'static {
     /// `previous` is what the source answered before, if that is still known: a source that can tell that nothing has
     /// changed answers with the same `Arc` of the schema, and a new lifetime.
     fn find<'a>(&'a self, reference: &'a SchemaRef, previous: Option<&'a Fetched>) -> Lookup<'a>;
+
+    /// The latest versions of the subjects that one of `globs` matches, as far as the source has subjects.
+    fn latest<'a>(&'a self, globs: &'a [String]) -> Listing<'a> {
+        let _ = globs;
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// Why a schema could not be had. Scope: nothing yet, policy decides.
@@ -81,6 +90,12 @@ pub enum SourceError {
         /// Who said so, fit to be shown.
         detail: Arc<str>,
     },
+    /// The schema is there, but not registered under a subject that may be used.
+    #[error("{detail}")]
+    OtherSubject {
+        /// Which subject was expected, fit to be shown.
+        detail: Arc<str>,
+    },
     /// Nobody answered in time, or with something that says nothing about the schema.
     #[error("{detail}")]
     Unavailable {
@@ -93,6 +108,11 @@ impl SourceError {
     /// [`SourceError::Invalid`] with this detail, which must be fit to be shown.
     pub(super) fn invalid(detail: impl Into<Arc<str>>) -> Self {
         Self::Invalid { detail: detail.into() }
+    }
+
+    /// [`SourceError::OtherSubject`] with this detail, which must be fit to be shown.
+    pub(super) fn other_subject(detail: impl Into<Arc<str>>) -> Self {
+        Self::OtherSubject { detail: detail.into() }
     }
 
     /// [`SourceError::Unavailable`] with this detail, which must be fit to be shown.

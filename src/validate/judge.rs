@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
     datum::{Terms, Words, check},
-    memo::Memo,
+    memo::{Memo, Memos},
     metadata::{EVERY, Facts, Metadata, OWN, Side},
     policy::{Check, Tombstones, TopicPolicy},
     verdict::{BatchFault, PartitionVerdict, Rejection},
@@ -45,7 +45,7 @@ pub struct Judge {
 pub struct Workspace {
     /// Decompression buffers.
     pub scratch: Scratch,
-    memo: Memo,
+    memos: Memos,
 }
 
 /// What a reference leads to.
@@ -113,11 +113,11 @@ impl Judge {
         workspace: &'w mut Workspace,
         allowance: &'w mut dyn Allowance,
     ) -> Walk<'w> {
-        let Workspace { scratch, memo } = workspace;
-        memo.is_read_by(&self.references);
+        let Workspace { scratch, memos } = workspace;
+        memos.are_read_by(&self.references);
         let look = Look { judge: self, policy, resolved };
         let way = Way::Batch { record_set, scratch, allowance };
-        Walk { look, memo, way, verdict: PartitionVerdict::default() }
+        Walk { look, memos, way, verdict: PartitionVerdict::default() }
     }
 
     fn allowed(&self, reference: &SchemaRef, policy: &TopicPolicy) -> Result<(), Rejection> {
@@ -128,9 +128,10 @@ impl Judge {
         Err(Rejection::new(Reason::SchemaNotAllowed, detail))
     }
 
-    /// What `written` leads to. `known` is what it says, if that is known; otherwise it will be.
+    /// What `written` leads to on one side of a record. `known` is what it says, if that is known; otherwise it will be.
     fn find(
         &self,
+        side: Side,
         written: &Written<'_>,
         known: &mut Option<SchemaRef>,
         policy: &TopicPolicy,
@@ -149,6 +150,17 @@ impl Judge {
         if policy.check == Check::Metadata {
             return Found::Named;
         }
+        match policy.subject(side) {
+            None => self.at_hand(reference, resolved),
+            Some(wanted) => match reference.under(wanted) {
+                Some(reference) => self.at_hand(&reference, resolved),
+                None => Found::Rejected(no_subject(reference)),
+            },
+        }
+    }
+
+    /// What is known of `reference` without waiting.
+    fn at_hand(&self, reference: &SchemaRef, resolved: &Resolved) -> Found {
         let at_hand = resolved.get(reference).cloned();
         match at_hand.or_else(|| self.schemas.cached(reference)) {
             Some(Ok(schema)) => Found::Schema(schema),
@@ -161,7 +173,7 @@ impl Judge {
 /// A walk under way.
 pub struct Walk<'w> {
     look: Look<'w>,
-    memo: &'w mut Memo,
+    memos: &'w mut Memos,
     way: Way<'w>,
     verdict: PartitionVerdict,
 }
@@ -188,7 +200,7 @@ impl Walk<'_> {
     }
 
     fn turn(&mut self) -> Result<Turn, RecordError> {
-        let Self { look, memo, way, verdict } = self;
+        let Self { look, memos, way, verdict } = self;
         let mut records = match std::mem::replace(way, Way::Done) {
             Way::Batch { record_set, scratch, allowance } => {
                 let batch = Batch::parse(record_set)?;
@@ -199,8 +211,8 @@ impl Walk<'_> {
             Way::Done => return Ok(Turn::Over),
         };
         let paused = match look.policy.naming.is_own() {
-            true => look.records::<OWN>(&mut records, memo, verdict)?,
-            false => look.records::<EVERY>(&mut records, memo, verdict)?,
+            true => look.records::<OWN>(&mut records, memos, verdict)?,
+            false => look.records::<EVERY>(&mut records, memos, verdict)?,
         };
         if paused == Turn::Paused {
             *way = Way::Records(records);
@@ -211,7 +223,7 @@ impl Walk<'_> {
 
 impl Drop for Walk<'_> {
     fn drop(&mut self) {
-        self.memo.forget_found();
+        self.memos.forget_found();
     }
 }
 
@@ -234,7 +246,7 @@ impl Look<'_> {
     fn records<const N: usize>(
         &self,
         records: &mut RecordReader<'_>,
-        memo: &mut Memo,
+        memos: &mut Memos,
         verdict: &mut PartitionVerdict,
     ) -> Result<Turn, RecordError> {
         let names = &self.policy.naming.names;
@@ -245,7 +257,7 @@ impl Look<'_> {
                 return Ok(Turn::Over);
             };
             let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
-            match self.record(&record, metadata.facts(), memo, words) {
+            match self.record(&record, metadata.facts(), memos, words) {
                 Outcome::Accepted => verdict.accept(),
                 Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
                 Outcome::Unknown(reference, error) => {
@@ -261,13 +273,13 @@ impl Look<'_> {
         &self,
         record: &Record<'_>,
         facts: Facts<'_, '_>,
-        memo: &'m mut Memo,
+        memos: &'m mut Memos,
         words: Words,
     ) -> Outcome<'m> {
         if self.policy.naming.key.is_some() {
-            return self.key_and_value(record, facts, memo, words);
+            return self.key_and_value(record, facts, memos, words);
         }
-        self.value(record, facts, memo, words)
+        self.value(record, facts, &mut memos.value, words)
     }
 
     #[inline]
@@ -304,21 +316,21 @@ impl Look<'_> {
         &self,
         record: &Record<'_>,
         facts: Facts<'_, '_>,
-        memo: &'m mut Memo,
+        memos: &'m mut Memos,
         words: Words,
     ) -> Outcome<'m> {
+        let Memos { key: memo_of_keys, value: memo } = memos;
         if let Some(key) = record.key {
-            match self.any_claim(Side::Key, key, facts, memo, words) {
+            match self.any_claim(Side::Key, key, facts, memo_of_keys, words) {
                 Outcome::Accepted => {}
                 Outcome::Rejected(Rejection { reason, detail }) => {
                     return Rejection::new(reason, format!("key: {detail}")).into();
                 }
-                Outcome::Unknown(..) => {
-                    if let Outcome::Rejected(rejection) = self.value(record, facts, memo, words) {
-                        return rejection.into();
-                    }
-                    // Asked a second time, because the memo that lends the answer has moved on.
-                    return self.any_claim(Side::Key, key, facts, memo, words);
+                unknown @ Outcome::Unknown(..) => {
+                    return match self.value(record, facts, memo, words) {
+                        Outcome::Rejected(rejection) => rejection.into(),
+                        _ => unknown,
+                    };
                 }
             }
         }
@@ -391,7 +403,8 @@ impl Look<'_> {
     #[inline]
     fn found<'m>(&self, written: &Written<'_>, memo: &'m mut Memo) -> &'m Found {
         let Self { judge, policy, resolved } = self;
-        memo.find(written, |known| judge.find(written, known, policy, resolved))
+        let side = memo.side;
+        memo.find(written, |known| judge.find(side, written, known, policy, resolved))
     }
 
     /// Whether two references that are written differently name one schema.
@@ -428,10 +441,21 @@ fn source_outcome(reference: &SchemaRef, error: SourceError) -> Found {
     let reason = match error {
         SourceError::Unavailable { .. } => return Found::Unknown(reference.clone(), Some(error)),
         SourceError::Invalid { .. } => Reason::SchemaInvalid,
-        SourceError::NotAllowed { .. } => Reason::SchemaNotAllowed,
+        SourceError::NotAllowed { .. } | SourceError::OtherSubject { .. } => {
+            Reason::SchemaNotAllowed
+        }
         SourceError::NotFound { .. } => Reason::SchemaNotFound,
     };
     Found::Rejected(Rejection::new(reason, format!("schema {}: {error}", reference.shown())))
+}
+
+/// A document is registered nowhere.
+fn no_subject(reference: &SchemaRef) -> Rejection {
+    let detail = format!(
+        "schema {} has no subject, and this topic accepts schemas of certain subjects only",
+        reference.shown()
+    );
+    Rejection::new(Reason::SchemaNotAllowed, detail)
 }
 
 fn unknown(reference: &SchemaRef, error: Option<&SourceError>) -> String {

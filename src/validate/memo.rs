@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     claim::{Notation, Written},
     judge::Found,
+    metadata::Side,
 };
 use crate::{
     limits::KIB,
@@ -20,9 +21,36 @@ const KEPT_MEMO_BYTES: usize = 256;
 /// Stands between the parts of a reference of several; no text has this byte.
 const BETWEEN: u8 = 0xff;
 
+/// What a connection remembers of each side: the same bytes may be allowed on one and not on the other.
+#[derive(Debug)]
+pub(super) struct Memos {
+    pub(super) key: Memo,
+    pub(super) value: Memo,
+}
+
+impl Default for Memos {
+    fn default() -> Self {
+        Self { key: Memo::of(Side::Key), value: Memo::of(Side::Value) }
+    }
+}
+
+impl Memos {
+    pub(super) fn are_read_by(&mut self, reader: &Arc<References>) {
+        self.key.is_read_by(reader);
+        self.value.is_read_by(reader);
+    }
+
+    pub(super) fn forget_found(&mut self) {
+        self.key.forget_found();
+        self.value.forget_found();
+    }
+}
+
 /// Latest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memo {
+    /// Of which side.
+    pub(super) side: Side,
     /// Who has read them: for somebody else they mean something else.
     reader: Option<Arc<References>>,
     latest: MemoEntry,
@@ -42,9 +70,13 @@ struct MemoEntry {
 }
 
 impl Memo {
-    pub(super) fn is_read_by(&mut self, reader: &Arc<References>) {
+    fn of(side: Side) -> Self {
+        Self { side, reader: None, latest: MemoEntry::default(), others: Vec::new() }
+    }
+
+    fn is_read_by(&mut self, reader: &Arc<References>) {
         if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
-            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+            *self = Self { reader: Some(Arc::clone(reader)), ..Self::of(self.side) };
         }
     }
 
@@ -82,7 +114,7 @@ impl Memo {
         }
     }
 
-    pub(super) fn forget_found(&mut self) {
+    fn forget_found(&mut self) {
         for entry in self.others.iter_mut().chain([&mut self.latest]) {
             entry.found = None;
             if entry.written.capacity() > KEPT_MEMO_BYTES {

@@ -314,7 +314,7 @@ impl<'r> Facts<'_, 'r> {
 }
 
 /// [`HeaderNames`] made ready for comparing many keys: most of them are told apart by their length.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NameTable {
     names: Vec<Name>,
     /// One bit for each length of a name, modulo 64.
@@ -404,7 +404,7 @@ const fn bit(length: usize) -> u64 {
     1 << (length % 64)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Name {
     /// The place of the fact.
     at: usize,

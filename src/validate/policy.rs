@@ -13,7 +13,7 @@ use super::{
 use crate::{
     protobuf::UnknownFields,
     reason::Reason,
-    schema::{References, SchemaRef},
+    schema::{References, SchemaRef, SubjectStrategy, WantedSubject},
     wire::{
         ErrorCode,
         refuse::{RecordError, Refusal},
@@ -84,6 +84,10 @@ pub struct RuleSettings {
     pub on_registry_unavailable: OnUnavailable,
     /// Schema references that the topic accepts, globs (`rules[].allow_schemas`). Empty: every one.
     pub allow_schemas: Vec<String>,
+    /// Under which subject a schema has to be registered (`rules[].subjects`).
+    pub subjects: SubjectStrategy,
+    /// Globs of further subjects, which will do as well (`rules[].allow_subjects`).
+    pub allow_subjects: Vec<String>,
     /// `rules[].sequence_guard`.
     pub sequence_guard: SequenceGuard,
     /// What becomes of fields that a message in Protocol Buffers has and its schema has not (`rules[].unknown_fields`).
@@ -103,6 +107,8 @@ impl Default for RuleSettings {
             tombstones: Tombstones::Allow,
             on_registry_unavailable: OnUnavailable::Retry,
             allow_schemas: Vec::new(),
+            subjects: SubjectStrategy::Any,
+            allow_subjects: Vec::new(),
             sequence_guard: SequenceGuard::On,
             unknown_fields: UnknownFields::default(),
             conventions: Conventions::default(),
@@ -112,7 +118,7 @@ impl Default for RuleSettings {
 }
 
 /// How the records of a topic name their schemas.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Naming {
     /// The headers that are looked for.
     pub names: NameTable,
@@ -151,7 +157,7 @@ impl Naming {
 }
 
 /// What the rules say about one topic.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TopicPolicy {
     /// What happens to records that do not pass.
     pub mode: Mode,
@@ -168,13 +174,17 @@ pub struct TopicPolicy {
     /// How records name their schemas.
     pub naming: Naming,
     allow_schemas: Vec<WildMatch>,
+    strategy: SubjectStrategy,
+    allow_subjects: Arc<[String]>,
+    /// Under which subject the schemas of keys and those of values have to be registered.
+    subjects: [Option<Arc<WantedSubject>>; 2],
 }
 
 impl TopicPolicy {
     /// The policy that `rule` asks for, where metadata headers are called `names`.
     #[must_use]
     pub fn new(rule: &RuleSettings, names: &HeaderNames) -> Self {
-        Self {
+        let policy = Self {
             naming: Naming::new(rule, names),
             unknown_fields: rule.unknown_fields,
             mode: rule.mode,
@@ -183,6 +193,37 @@ impl TopicPolicy {
             on_registry_unavailable: rule.on_registry_unavailable,
             sequence_guard: rule.sequence_guard,
             allow_schemas: rule.allow_schemas.iter().map(|glob| WildMatch::new(glob)).collect(),
+            strategy: rule.subjects,
+            allow_subjects: rule.allow_subjects.clone().into(),
+            subjects: [None, None],
+        };
+        // Where the topic counts, it is not known yet.
+        if policy.is_of_topic() { policy } else { policy.of_topic("") }
+    }
+
+    /// Whether the topic's name is part of what the rule wants.
+    const fn is_of_topic(&self) -> bool {
+        matches!(self.strategy, SubjectStrategy::TopicName | SubjectStrategy::TopicRecordName)
+    }
+
+    /// The same with the subjects of `topic`.
+    fn of_topic(mut self, topic: &str) -> Self {
+        let wanted = |suffix| {
+            WantedSubject::new(self.strategy, topic, suffix, &self.allow_subjects).map(Arc::new)
+        };
+        self.subjects = [wanted("-key"), wanted("-value")];
+        self
+    }
+
+    /// Under which subject the schemas of one side have to be registered. `None`: it does not matter, or the topic has no
+    /// name.
+    #[inline]
+    #[must_use]
+    pub const fn subject(&self, side: Side) -> Option<&Arc<WantedSubject>> {
+        let [key, value] = &self.subjects;
+        match side {
+            Side::Key => key.as_ref(),
+            Side::Value => value.as_ref(),
         }
     }
 
@@ -316,10 +357,14 @@ impl Policy {
     pub fn for_topic(&self, topic: &str) -> Arc<TopicPolicy> {
         let internal = is_internal(topic);
         let rule = self.rules.iter().find(|rule| rule.matches(topic, internal));
-        match rule {
-            Some(rule) => Arc::clone(&rule.policy),
-            None if internal => Arc::clone(&self.internal),
-            None => Arc::clone(&self.default),
+        let policy = match rule {
+            Some(rule) => &rule.policy,
+            None if internal => &self.internal,
+            None => &self.default,
+        };
+        match policy.is_of_topic() {
+            true => Arc::new(TopicPolicy::clone(policy).of_topic(topic)),
+            false => Arc::clone(policy),
         }
     }
 }
@@ -409,6 +454,36 @@ mod tests {
             let policy = Policy::new(&rules, &default(mode), &HeaderNames::default());
             assert_eq!(policy.for_unnamed().map(|policy| policy.mode), expected, "{rules:?}");
         }
+    }
+
+    #[test]
+    fn each_topic_and_side_has_its_subject_where_a_rule_asks_for_it() {
+        let rule = |topic: &str, subjects, allow: &[&str]| RuleSettings {
+            subjects,
+            allow_subjects: allow.iter().map(ToString::to_string).collect(),
+            ..rule(&[topic], Mode::Enforce)
+        };
+        let rules = [
+            rule("named.*", SubjectStrategy::TopicName, &[]),
+            rule("record", SubjectStrategy::RecordName, &[]),
+            rule("listed", SubjectStrategy::Any, &["shared-*"]),
+        ];
+        let policy = Policy::new(&rules, &RuleSettings::default(), &HeaderNames::default());
+        let expected = |topic: &str, side| {
+            let policy = policy.for_topic(topic);
+            policy.subject(side).map(|wanted| wanted.expected(&["a.R".to_owned()]))
+        };
+        let table = [
+            ("named.a", "named.a-key", "named.a-value"),
+            ("named.b", "named.b-key", "named.b-value"),
+            ("record", "a.R", "a.R"),
+            ("listed", "shared-*", "shared-*"),
+        ];
+        for (topic, key, value) in table {
+            assert_eq!(expected(topic, Side::Key).as_deref(), Some(key), "{topic}");
+            assert_eq!(expected(topic, Side::Value).as_deref(), Some(value), "{topic}");
+        }
+        assert_eq!(expected("other", Side::Value), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 )]
 
 pub mod admin;
+pub mod apicurio;
 pub mod batch;
 pub mod batch_builder;
 pub mod binary;

@@ -9,8 +9,14 @@ use crate::{
     },
     schema::{
         CacheSettings, Documents, Fetched, Lookup, RegistrySettings, SchemaFormat, SchemaSource,
+        SubjectStrategy,
     },
-    validate::{memo::MAX_MEMO_BYTES, metadata::HeaderNames, policy::RuleSettings},
+    validate::{
+        convention::{Convention, Conventions},
+        memo::MAX_MEMO_BYTES,
+        metadata::HeaderNames,
+        policy::{Policy, RuleSettings},
+    },
 };
 
 /// Is never asked: these tests hand in what was looked up.
@@ -157,5 +163,70 @@ fn a_reference_means_what_the_present_registry_makes_of_it() {
         let judge = judge(registry);
         let marks = walk(&judge, &mut workspace, &default_policy(), &resolved, &["7"]);
         assert_eq!(marks, expected, "{registry}");
+    }
+}
+
+#[test]
+fn a_schema_counts_where_its_subject_does() {
+    let judge = judge("http://registry");
+    let rule = |topic: &str, subjects| RuleSettings {
+        topics: vec![topic.to_owned()],
+        subjects,
+        ..RuleSettings::default()
+    };
+    let rules = [
+        rule("a", SubjectStrategy::TopicName),
+        rule("b", SubjectStrategy::TopicName),
+        rule("c", SubjectStrategy::RecordName),
+    ];
+    let policy = Policy::new(&rules, &RuleSettings::default(), &HeaderNames::default());
+    let plain = judge.references.parse(b"7").unwrap();
+    let topic = |topic: &str| policy.for_topic(topic);
+    let under = |name: &str| plain.under(topic(name).subject(Side::Value).unwrap()).unwrap();
+    let elsewhere = || Err(SourceError::OtherSubject { detail: "elsewhere".into() });
+    let resolved = Resolved::from([
+        (plain.clone(), schema("\"boolean\"")),
+        (under("a"), schema("\"boolean\"")),
+        (under("b"), elsewhere()),
+    ]);
+    let mut workspace = Workspace::default();
+    // Not known for c: what is known of the schema elsewhere says nothing.
+    for (name, expected) in [("a", ".x"), ("b", "xx"), ("c", "?x"), ("d", ".?"), ("a", ".x")] {
+        let named = ["7", "users/v1.avsc"];
+        let marks = walk(&judge, &mut workspace, &topic(name), &resolved, &named);
+        assert_eq!(marks, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_key_and_a_value_of_the_same_schema_have_subjects_of_their_own() {
+    let judge = judge("http://registry");
+    let conventions = Conventions::new(&[Convention::ConfluentPrefix]);
+    let rule = RuleSettings {
+        topics: vec!["t".to_owned()],
+        subjects: SubjectStrategy::TopicName,
+        key_conventions: Some(conventions.clone()),
+        conventions,
+        ..RuleSettings::default()
+    };
+    let policy = Policy::new(&[rule], &RuleSettings::default(), &HeaderNames::default());
+    let policy = policy.for_topic("t");
+    let plain = judge.references.parse(b"7").unwrap();
+    let under = |side| plain.under(policy.subject(side).unwrap()).unwrap();
+    let known = || schema("\"boolean\"");
+    let other = || Err(SourceError::OtherSubject { detail: "elsewhere".into() });
+    let framed = [0, 0, 0, 0, 7, 1];
+    let record = OwnedRecord { key: Some(framed.to_vec()), ..OwnedRecord::of(framed) };
+    let bytes = batch(Flavour::Plain, &[record]);
+    for (key, value, expected) in [
+        (known(), known(), '.'),
+        (other(), known(), 'x'),
+        (known(), other(), 'x'),
+        (other(), other(), 'x'),
+    ] {
+        let resolved = Resolved::from([(under(Side::Key), key), (under(Side::Value), value)]);
+        let mut workspace = Workspace::default();
+        let verdict = judge.walk(&bytes, &policy, &resolved, &mut workspace, &mut Unlimited);
+        assert_eq!(mark(&verdict.unwrap()), expected, "{resolved:?}");
     }
 }
