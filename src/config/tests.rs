@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     limits::FrameLimit,
     proxy::settings::{BrokerAddress, ClientAuth, PortRange},
+    schema::SubjectStrategy,
     validate::policy::{Check, Mode, OnUnavailable, SequenceGuard, Tombstones},
     wire::NodeId,
 };
@@ -401,7 +402,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "default_rule:\n  topics: [a]",
-        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, sequence_guard, unknown_fields, conventions, key_conventions",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, subjects, allow_subjects, sequence_guard, unknown_fields, conventions, key_conventions",
     ),
     (
         "default_rule:\n  conventions: []",
@@ -651,4 +652,30 @@ fn an_absent_mapping_is_no_tls_and_an_empty_one_is_tls_with_the_authorities_of_t
     assert_eq!(parsed(MINIMAL).upstream.tls, None);
     let empty = "upstream: {bootstrap: [k:1], tls: {}}\nregistry: {url: 'http://r'}";
     assert_eq!(parsed(empty).upstream.tls, Some(crate::tls::ClientTlsSettings::default()));
+}
+
+#[test]
+fn subjects_need_somebody_to_be_asked_for_them() {
+    let config = |rest: &str| {
+        let text = format!("upstream: {{bootstrap: [k:1]}}\n{rest}\n");
+        Config::parse(&text, "f.yaml", std::iter::empty())
+    };
+    let rest = "registry: {url: 'http://r', warm_up: ['orders-*', '42']}\n\
+                rules: [{topics: [a], subjects: topic_record_name, allow_subjects: ['x-*', y]}]";
+    let parsed = config(rest).unwrap();
+    assert_eq!(parsed.registry.warm_up, ["orders-*", "42"]);
+    assert_eq!(parsed.rules[0].subjects, SubjectStrategy::TopicRecordName);
+    assert_eq!(parsed.rules[0].allow_subjects, ["x-*", "y"]);
+    let again = parsed.effective().to_yaml();
+    assert_eq!(Config::parse(&again, "again", std::iter::empty()).unwrap(), parsed);
+    for asks in ["subjects: record_name", "allow_subjects: [x]"] {
+        let rest = format!(
+            "registry: {{url: 'http://r'}}\nrules: [{{topics: [a], check: metadata, {asks}}}]"
+        );
+        let errors = config(&rest).unwrap_err().to_string();
+        assert!(
+            errors.contains("rules[0]: subjects and allow_subjects need check value"),
+            "{errors}"
+        );
+    }
 }

@@ -195,6 +195,7 @@ mod tests {
                     {"groupId": "a.b", "artifactId": "R", "version": "1", "artifactType": "AVRO", "contentId": 7},
                     {"artifactId": "x-value", "version": "1", "artifactType": "AVRO", "contentId": 8}]}"#,
             ),
+            path if path.ends_with("/subjects") => Reply::new(404, "", ""),
             path if path.ends_with("/references") => Reply::ok("[]"),
             path if path.contains("/registry/v3/groups/") && !path.ends_with("/content") => {
                 Reply::ok(r#"{"artifactId": "t-value", "version": "1", "artifactType": "AVRO"}"#)

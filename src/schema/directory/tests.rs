@@ -1,3 +1,5 @@
+//! Folders as they are mounted, changed, broken, swapped and misused.
+
 use std::{
     fs,
     os::unix::fs::symlink,
