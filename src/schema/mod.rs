@@ -43,7 +43,7 @@ pub use budget::LookupBudget;
 pub use cache::{Clock, Resolution, SchemaCache};
 pub use circuit::CircuitSettings;
 pub use clients::HttpSourceError;
-pub use compiled::{Compile, Documents, Referenced, Schema, SchemaFormat};
+pub use compiled::{Compile, Compiled, Documents, Referenced, Schema, SchemaFormat};
 pub use credentials::CredentialFault;
 pub use entry::{CacheEntry, EntryState};
 pub use http::HttpSource;

@@ -13,7 +13,7 @@ use crate::{
     json_schema::JsonSchema,
     protobuf::{MessageId, ProtobufSchema, UnknownFields},
     reason::Reason,
-    schema::Schema,
+    schema::{Compiled, Schema},
     text::shown,
 };
 
@@ -91,10 +91,10 @@ fn check_plain(
     datum: &[u8],
     terms: Terms,
 ) -> Result<(), Rejection> {
-    match schema {
-        Schema::Avro(avro) => check_avro(avro, claim.encoding, datum, terms.words),
-        Schema::Json(json) => check_json(json, claim.encoding, datum, terms.words),
-        Schema::Protobuf(protobuf) => check_protobuf(protobuf, claim, datum, terms),
+    match schema.compiled() {
+        Compiled::Avro(avro) => check_avro(avro, claim.encoding, datum, terms.words),
+        Compiled::Json(json) => check_json(json, claim.encoding, datum, terms.words),
+        Compiled::Protobuf(protobuf) => check_protobuf(protobuf, claim, datum, terms),
     }
 }
 

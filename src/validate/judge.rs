@@ -412,7 +412,7 @@ impl Look<'_> {
     fn agreement(&self, one: &Claim<'_>, other: &Claim<'_>, memo: &mut Memo) -> Agreement {
         let one = self.found(&one.written, memo).clone();
         match (&one, self.found(&other.written, memo)) {
-            (Found::Schema(one), Found::Schema(other)) if !Arc::ptr_eq(one, other) => {
+            (Found::Schema(one), Found::Schema(other)) if !one.is_same_as(other) => {
                 Agreement::Different
             }
             (_, Found::Rejected(_) | Found::Unknown(..)) => Agreement::NoSchema,

@@ -6,7 +6,7 @@ use reqwest::Method;
 use schemaward::{
     limits::SchemaLimits,
     schema::{
-        Guid, HttpSource, References, RegistryKey, RegistrySettings, Schema, SchemaRef,
+        Compiled, Guid, HttpSource, References, RegistryKey, RegistrySettings, SchemaRef,
         SchemaSource,
     },
 };
@@ -125,7 +125,7 @@ async fn the_proxy_finds_schemas_there_by_id_by_guid_and_by_path() {
     let datum = b"\x06ann";
     for reference in [&id, &path, &guid] {
         let found = source.find(reference, None).await.unwrap_or_else(|error| panic!("{error}"));
-        let Schema::Avro(avro) = &*found.schema else { panic!("{found:?}") };
+        let Compiled::Avro(avro) = found.schema.compiled() else { panic!("{found:?}") };
         assert!(avro.check_binary(datum).is_ok());
         assert!(avro.check_binary(b"\x06an").is_err());
     }
