@@ -268,7 +268,8 @@ impl World {
     /// The schema that the command line names.
     fn schema(&self, named: &str, references: &[String]) -> Result<Arc<Schema>, ValidateError> {
         let is_id = named.bytes().all(|byte| byte.is_ascii_digit());
-        if web_url(named).is_none() && !(is_id && !Path::new(named).exists()) {
+        let is_file = !is_id || Path::new(named).exists();
+        if is_file && web_url(named).is_none() {
             return self.schema_file(Path::new(named), references);
         }
         if !references.is_empty() {

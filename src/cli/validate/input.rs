@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn records_are_read_as_they_stand_in_the_file() {
-        let table: &[(Input, &[u8], &[&[u8]], &str)] = &[
+        type Row = (Input, &'static [u8], &'static [&'static [u8]], &'static str);
+        let table: &[Row] = &[
             (Input::Raw, b"", &[b""], ""),
             (Input::Raw, b"12345678", &[b"12345678"], ""),
             (Input::Raw, b"123456789", &[], "record 0 has more than 8 bytes"),
