@@ -23,6 +23,7 @@ pub mod datum;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod health;
+pub mod json_schema;
 pub mod limits;
 pub mod log_rate;
 pub mod logging;

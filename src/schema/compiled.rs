@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits};
+use crate::{avro::AvroSchema, datum::SchemaFault, json_schema::JsonSchema, limits::SchemaLimits};
 
 /// What a schema reference leads to.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ use crate::{avro::AvroSchema, datum::SchemaFault, limits::SchemaLimits};
 pub enum Schema {
     /// An Avro schema: judges `avro` and `avro-json` values.
     Avro(AvroSchema),
+    /// A JSON Schema: judges `json` values.
+    Json(JsonSchema),
 }
 
 impl Schema {
@@ -18,6 +20,7 @@ impl Schema {
     pub const fn format(&self) -> SchemaFormat {
         match self {
             Self::Avro(_) => SchemaFormat::Avro,
+            Self::Json(_) => SchemaFormat::Json,
         }
     }
 
@@ -32,7 +35,12 @@ impl Schema {
                 let references: Vec<&str> = references.iter().map(|it| &*it.text).collect();
                 AvroSchema::parse(text, &references, limits).map(Self::Avro)
             }
-            SchemaFormat::Json | SchemaFormat::Protobuf => {
+            SchemaFormat::Json => {
+                let named = references.iter().map(|it| (&*it.name, &*it.text));
+                let references: Vec<_> = named.collect();
+                JsonSchema::parse(text, &references, limits).map(Self::Json)
+            }
+            SchemaFormat::Protobuf => {
                 let detail = format!("schemas in {} are not supported", format.label());
                 Err(SchemaFault::new(detail))
             }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     avro::AvroSchema,
     datum::DatumFault,
+    json_schema::JsonSchema,
     limits::{KIB, RecordLimits},
     reason::Reason,
     record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
@@ -412,6 +413,28 @@ fn conflict(what: &str) -> Rejection {
 fn check(schema: &Schema, encoding: Encoding, value: &[u8], words: Words) -> Result<(), Rejection> {
     match schema {
         Schema::Avro(avro) => check_avro(avro, encoding, value, words),
+        Schema::Json(json) => check_json(json, encoding, value, words),
+    }
+}
+
+fn check_json(
+    json: &JsonSchema,
+    encoding: Encoding,
+    value: &[u8],
+    words: Words,
+) -> Result<(), Rejection> {
+    if encoding != Encoding::Json {
+        let detail = "the schema is a JSON Schema but the content type is not json";
+        return Err(Rejection::new(Reason::ConflictingMetadata, detail));
+    }
+    match words {
+        Words::Wanted => json
+            .check(value)
+            .map_err(|error| Rejection::new(datum_reason(error.fault), error.to_string())),
+        Words::Spared => {
+            let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));
+            json.fault(value).map_or(Ok(()), rejection)
+        }
     }
 }
 
@@ -595,6 +618,47 @@ mod tests {
             walk(&judge, &mut workspace, &default_policy(), &Resolved::new(), &turns);
         }
     }
+
+    #[test]
+    fn a_json_schema_judges_json_and_nothing_else() {
+        let judge = judge("http://registry");
+        let compiled = |format, text: &str| {
+            let documents = Documents { format, text: text.to_owned(), references: Vec::new() };
+            Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap())
+        };
+        let json = compiled(SchemaFormat::Json, r#"{"maximum":5}"#);
+        let avro = compiled(SchemaFormat::Avro, "\"long\"");
+        let table: [(&Arc<Schema>, &str, &[u8], &str); 9] = [
+            (&json, "json", b"5", ""),
+            (&json, "application/json", b" \"6\"", ""),
+            (&json, "json", b"6", "payload_invalid: value at byte 0: above 5 (maximum)"),
+            (&json, "json", b"5 5", "payload_trailing_bytes: value at byte 2: 1 byte left over"),
+            (&json, "avro", b"5", JSON_CONFLICT),
+            (&json, "avro-json", b"5", JSON_CONFLICT),
+            (&json, "protobuf", b"5", JSON_CONFLICT),
+            (&avro, "json", b"6", ""),
+            (&avro, "avro-json", b"6", ""),
+        ];
+        let reference = judge.references.parse(b"7").unwrap();
+        for (schema, content_type, value, expected) in table {
+            let record = OwnedRecord::of(value.to_vec());
+            let record = record.with("content-type", content_type).with("schema-id", "7");
+            let bytes = batch(Flavour::Plain, &[record]);
+            let resolved = Resolved::from([(reference.clone(), Ok(Arc::clone(schema)))]);
+            let mut workspace = Workspace::default();
+            let policy = default_policy();
+            let verdict =
+                judge.walk(&bytes, &policy, &resolved, &mut workspace, &mut Unlimited).unwrap();
+            let said = verdict.rejected().first().map(|record| {
+                let Rejection { reason, detail } = &record.rejection;
+                format!("{}: {detail}", reason.label())
+            });
+            assert_eq!(said.unwrap_or_default(), expected, "{content_type}");
+        }
+    }
+
+    const JSON_CONFLICT: &str =
+        "conflicting_metadata: the schema is a JSON Schema but the content type is not json";
 
     #[test]
     fn what_one_walk_found_is_not_believed_by_the_next() {
