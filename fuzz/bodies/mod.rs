@@ -17,6 +17,7 @@ mod batches;
 mod configuration;
 mod decompression;
 mod frame_prefix;
+mod json_schema;
 mod produce_request;
 mod record_batch;
 mod response_rewrite;
@@ -51,13 +52,14 @@ impl Target {
     }
 }
 
-pub const ALL: [Target; 10] = [
+pub const ALL: [Target; 11] = [
     Target::new("avro_datum", avro_datum::run),
     Target::new("avro_json", avro_json::run),
     Target::new("avro_schema", avro_schema::run),
     Target::new("configuration", configuration::run),
     Target::new("decompression", decompression::run),
     Target::new("frame_prefix", frame_prefix::run),
+    Target::new("json_schema", json_schema::run),
     Target::new("produce_request", produce_request::run),
     Target::new("record_batch", record_batch::run),
     Target::new("response_rewrite", response_rewrite::run),

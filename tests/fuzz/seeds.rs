@@ -36,6 +36,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         "configuration" => configurations(),
         "decompression" => streams(),
         "frame_prefix" => requests(),
+        "json_schema" => json_schemas(),
         "produce_request" => produce_requests(),
         "record_batch" => record_batches(),
         "response_rewrite" => answers(),
@@ -272,6 +273,64 @@ fn documents() -> Vec<Vec<u8>> {
     ];
     documents.extend(more.map(|document| document.as_bytes().to_vec()));
     documents
+}
+
+/// A value, a schema, and what it refers to.
+fn json_schemas() -> Vec<Vec<u8>> {
+    let table: [&[&str]; 12] = [
+        &[
+            r#"{"id":"a","n":7,"tags":["x","y"],"kind":"A"}"#,
+            r##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","required":["id"],
+                "properties":{"id":{"type":"string","minLength":1,"pattern":"^[a-z]+$"},
+                "n":{"type":"integer","minimum":0,"maximum":9,"multipleOf":7},
+                "tags":{"type":"array","items":{"$ref":"#/definitions/t"},"uniqueItems":true,"maxItems":3},
+                "kind":{"enum":["A","B"]}},"additionalProperties":false,
+                "definitions":{"t":{"type":["string","null"],"format":"date"}}}"##,
+        ],
+        &[
+            r#"{"c":[{"c":[]}]}"#,
+            r##"{"properties":{"c":{"items":{"$ref":"#"}}},"type":"object"}"##,
+        ],
+        &["[null,1]", r#"{"prefixItems":[{"type":"null"}],"items":{"const":1},"contains":true}"#],
+        &[
+            "5",
+            r#"{"anyOf":[{"type":"null"},{"oneOf":[{"maximum":9},{"not":{"type":"number"}}]}]}"#,
+        ],
+        &[r#"{"a":{}}"#, r##"{"$dynamicAnchor":"n","additionalProperties":{"$dynamicRef":"#n"}}"##],
+        &[
+            r#"{"a":{}}"#,
+            r##"{"$schema":"https://json-schema.org/draft/2019-09/schema","$recursiveAnchor":true,
+                "additionalProperties":{"$recursiveRef":"#"}}"##,
+        ],
+        &[
+            r#"{"a":1,"b":2}"#,
+            r##"{"allOf":[{"properties":{"a":true}},{"$ref":"#/$defs/b"}],"unevaluatedProperties":false,
+                "$defs":{"b":{"if":{"required":["b"]},"then":{"properties":{"b":{"maximum":2}}},"else":false}}}"##,
+        ],
+        &[
+            "null",
+            r##"{"$id":"https://e/x","$ref":"r0#/$defs/a"}"##,
+            r#"{"$defs":{"a":{"$ref":"r1"}}}"#,
+            "true",
+        ],
+        &[
+            r#"{"ab":"\u00fc"}"#,
+            r#"{"patternProperties":{"^a":{"maxLength":1}},"propertyNames":{"minLength":2}}"#,
+        ],
+        &[
+            r#"{"a":1,"b":1}"#,
+            r#"{"dependentRequired":{"a":["b"]},"dependentSchemas":{"b":{"minProperties":2}}}"#,
+        ],
+        &[
+            "1.5",
+            r#"{"$schema":"http://json-schema.org/draft-04/schema#","minimum":1,"exclusiveMinimum":true}"#,
+        ],
+        &[
+            "[1,[2]]",
+            r#"{"unevaluatedItems":{"type":"array"},"prefixItems":[{}],"$anchor":"x","minItems":1}"#,
+        ],
+    ];
+    table.map(|texts| texts.join("\0").into_bytes()).to_vec()
 }
 
 /// Data of `DOCUMENTS`, by their place there.
