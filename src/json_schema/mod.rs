@@ -13,7 +13,8 @@
 //!
 //! * Drafts 4, 6, 7, 2019-09 and 2020-12, by `$schema`; 2020-12 without one.
 //! * `format` is an assertion up to draft 7 and an annotation from 2019-09 on, as these drafts have it and the validators of
-//!   registries' own serializers do. `contentEncoding` and `contentMediaType` are annotations.
+//!   registries' own serializers do. `contentEncoding` and `contentMediaType` are annotations. `dependencies` keeps its
+//!   meaning in the later drafts.
 //! * References lead to the documents given, by `$id` or by name, and to the schemas of the drafts. Nothing is fetched.
 //! * Regular expressions are matched in linear time, so those with look-around or back-references are refused.
 //! * A value is strict RFC 8259: one value, UTF-8 without a byte order mark, no key twice in an object, no lone half of a

@@ -15,7 +15,9 @@ pub(super) fn schema(text: &str) -> JsonSchema {
 fn said(schema: &JsonSchema, value: &[u8]) -> String {
     let error = schema.check(value).err();
     assert_eq!(schema.fault(value), error.as_ref().map(|error| error.fault));
-    error.map(|error| error.to_string()).unwrap_or_default()
+    let said = error.map(|error| error.to_string()).unwrap_or_default();
+    assert!(!said.contains("SEC"), "the value's secret: {said}");
+    said
 }
 
 const EVENT: &str = r##"{

@@ -192,7 +192,6 @@ impl<'t> Decimal<'t> {
             _ => (bytes, 0),
         };
         let whole = mantissa.iter().position(|byte| *byte == b'.');
-        let fraction = whole.map_or(0, |point| mantissa.len().saturating_sub(point + 1));
         let blank = |byte: &&u8| matches!(byte, b'0' | b'.');
         let before = mantissa.iter().take_while(blank).count();
         let Some((_, rest)) =
@@ -209,7 +208,6 @@ impl<'t> Decimal<'t> {
             Some(point) => to_i64(point.saturating_sub(last)),
             None => to_i64(behind),
         };
-        debug_assert!(fraction <= mantissa.len());
         Self { negative, digits, exponent: place.saturating_add(power) }
     }
 
