@@ -113,15 +113,15 @@ fn tombstones_allocate_nothing() {
 }
 
 /// Parses, judges and plans a request as a connection does.
-fn plan(judge: &Judge, workspace: &mut Workspace, frame: &Frame) -> Plan {
-    let (policy, resolved) = (workloads::policy(), Resolved::new());
+fn plan(judge: &Judge, policy: &TopicPolicy, workspace: &mut Workspace, frame: &Frame) -> Plan {
+    let resolved = Resolved::new();
     let request = ProduceRequest::parse(frame).unwrap();
     let mut planner = Planner::new(&request);
     for (topic, produced) in request.topics.iter().enumerate() {
         for (partition, data) in produced.partitions.iter().enumerate() {
             let record_set = data.record_set.unwrap();
-            let walked = judge.walk(record_set, &policy, &resolved, workspace, &mut Unlimited);
-            planner.judged(At { topic, partition }, &policy, &walked.unwrap());
+            let walked = judge.walk(record_set, policy, &resolved, workspace, &mut Unlimited);
+            planner.judged(At { topic, partition }, policy, &walked.unwrap());
         }
     }
     planner.finish(frame.bytes())
@@ -130,11 +130,11 @@ fn plan(judge: &Judge, workspace: &mut Workspace, frame: &Frame) -> Plan {
 /// What a request of so many topics, partitions and records allocates from its frame to what goes to the broker.
 fn planning(topics: i32, partitions: i32, records: usize) -> u64 {
     let judge = workloads::judge(&[ID]);
-    let mut workspace = Workspace::default();
+    let (policy, mut workspace) = (workloads::policy(), Workspace::default());
     let record_set = workloads::record_set(Compression::None, Value::Avro, &[ID], records);
     let frame = workloads::produce(12, topics, partitions, &record_set);
     least(|| {
-        let plan = plan(&judge, &mut workspace, &frame);
+        let plan = plan(&judge, &policy, &mut workspace, &frame);
         assert!(plan.shape.is_none());
         let [forwarded] = &plan.cleared.into_inner()[..] else { panic!("in pieces") };
         assert_eq!(forwarded.as_ptr_range(), frame.bytes().as_ptr_range(), "copied");

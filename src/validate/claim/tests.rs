@@ -526,3 +526,35 @@ fn a_message_of_protocol_buffers_is_named_by_indexes_a_fragment_or_its_place() {
         RuleSettings { unknown_fields: UnknownFields::Allow, ..accepts(&[Convention::Headers]) };
     assert_eq!(bench.judged(&lenient, &own("protobuf", "42", order)), "ok");
 }
+
+#[test]
+fn a_json_schema_judges_json_and_nothing_else() {
+    let mut bench = Bench::new();
+    let documents = Documents {
+        format: SchemaFormat::Json,
+        text: r#"{"maximum": 5}"#.to_owned(),
+        references: Vec::new(),
+    };
+    let schema = Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap());
+    bench.resolved.values_mut().for_each(|known| *known = Ok(Arc::clone(&schema)));
+    let conflict =
+        "conflicting_metadata: the schema is a JSON Schema but the content type is not json";
+    let table = [
+        ("json", "5", "ok"),
+        ("application/json", " \"6\"", "ok"),
+        ("json", "6", "payload_invalid: value at byte 0: above 5 (maximum)"),
+        ("json", "5 5", "payload_trailing_bytes: value at byte 2: 1 byte left over"),
+        ("avro", "5", conflict),
+        ("avro-json", "5", conflict),
+        ("protobuf", "5", conflict),
+    ];
+    for (content_type, value, expected) in table {
+        let record = OwnedRecord::of(value).with("content-type", content_type);
+        let record = record.with("schema-id", "42");
+        let judged = bench.judged(&accepts(&[Convention::Headers]), &record);
+        assert_eq!(judged, expected, "{content_type} {value}");
+    }
+    let framed = OwnedRecord::of([&[0, 0, 0, 0, 42], &b"6"[..]].concat());
+    let judged = bench.judged(&accepts(&[Convention::ConfluentPrefix]), &framed);
+    assert_eq!(judged, "payload_invalid: value at byte 0: above 5 (maximum)");
+}
