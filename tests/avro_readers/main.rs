@@ -9,6 +9,7 @@ mod support;
 #[allow(dead_code, reason = "the sentences are for the documents, see tests/docs.rs")]
 mod classes;
 mod corpus;
+mod schemas;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
