@@ -1,4 +1,5 @@
-//! The Avro check beside apache-avro's reader, which builds values: `cargo bench --bench avro`.
+//! The Avro check beside apache-avro's reader, which builds values, serde_avro_fast, which passes over them without a look
+//! at texts, and a plain pass over the bytes: `cargo bench --bench avro`.
 
 #[path = "avro_shapes/mod.rs"]
 mod shapes;
@@ -8,6 +9,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use divan::{Bencher, black_box, counter::BytesCount};
 use schemaward::avro::AvroSchema;
 use schemaward::limits::SchemaLimits;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
 
 const NAMES: [&str; 6] = ["event", "flat", "nested", "texts", "doubles", "list"];
 
@@ -53,6 +56,41 @@ fn apache_avro_read(bencher: Bencher<'_, '_>, name: &str) {
     bencher
         .counter(BytesCount::of_slice(&sample.binary))
         .bench(|| reader.read_value(&mut black_box(&sample.binary[..])).is_ok());
+}
+
+#[divan::bench(args = NAMES)]
+fn serde_avro_fast_pass_over(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    let schema: serde_avro_fast::Schema =
+        sample.schema.parse().unwrap_or_else(|error| unreachable!("{error}"));
+    let mut config = DeserializerConfig::new(&schema);
+    // The list is deeper than it allows unasked.
+    config.allowed_depth = 1_000;
+    let read = |datum| {
+        let mut state = DeserializerState::with_config(SliceRead::new(datum), config.clone());
+        IgnoredAny::deserialize(state.deserializer()).is_ok()
+    };
+    assert!(read(&sample.binary));
+    bencher.counter(BytesCount::of_slice(&sample.binary)).bench(|| read(black_box(&sample.binary)));
+}
+
+/// What no check of all bytes can be faster than.
+#[divan::bench(args = NAMES)]
+fn sum_of_the_bytes(bencher: Bencher<'_, '_>, name: &str) {
+    let sample = sample(name);
+    bencher
+        .counter(BytesCount::of_slice(&sample.binary))
+        .bench(|| black_box(&sample.binary).iter().map(|byte| u64::from(*byte)).sum::<u64>());
+}
+
+/// The same for texts.
+#[divan::bench]
+fn one_pass_of_simdutf8_over_texts(bencher: Bencher<'_, '_>) {
+    let sample = sample("texts");
+    let letters: Vec<u8> = sample.binary.iter().copied().filter(u8::is_ascii).collect();
+    bencher
+        .counter(BytesCount::of_slice(&letters))
+        .bench(|| simdutf8::basic::from_utf8(black_box(&letters)).is_ok());
 }
 
 #[divan::bench(args = NAMES)]

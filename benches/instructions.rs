@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on shall panic")]
 
+mod formats;
 #[allow(dead_code, reason = "shared with the benchmarks and a test")]
 mod workloads;
 
@@ -33,7 +34,7 @@ struct Case {
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 10] = [
+const CASES: [Case; 38] = [
     Case { name: "checksum", units: RECORDS, unit: "record", run: checksum },
     Case { name: "walk", units: RECORDS, unit: "record", run: walk },
     Case { name: "judge-avro", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], RECORDS) },
@@ -44,6 +45,34 @@ const CASES: [Case; 10] = [
     Case { name: "parse", units: 1, unit: "request", run: |rounds| parse(rounds, 1) },
     Case { name: "parse-many-partitions", units: 100, unit: "partition", run: |rounds| parse(rounds, PARTITIONS) },
     Case { name: "gate-one-record", units: 1, unit: "request", run: gate },
+    Case { name: "avro-event", units: 1, unit: "datum", run: |rounds| formats::avro_check("event", rounds) },
+    Case { name: "avro-event-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("event", rounds) },
+    Case { name: "avro-event-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("event", rounds) },
+    Case { name: "avro-flat", units: 1, unit: "datum", run: |rounds| formats::avro_check("flat", rounds) },
+    Case { name: "avro-flat-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("flat", rounds) },
+    Case { name: "avro-flat-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("flat", rounds) },
+    Case { name: "avro-nested", units: 1, unit: "datum", run: |rounds| formats::avro_check("nested", rounds) },
+    Case { name: "avro-nested-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("nested", rounds) },
+    Case { name: "avro-nested-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("nested", rounds) },
+    Case { name: "avro-texts", units: 1, unit: "datum", run: |rounds| formats::avro_check("texts", rounds) },
+    Case { name: "avro-texts-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("texts", rounds) },
+    Case { name: "avro-texts-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("texts", rounds) },
+    Case { name: "avro-doubles", units: 1, unit: "datum", run: |rounds| formats::avro_check("doubles", rounds) },
+    Case { name: "avro-doubles-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("doubles", rounds) },
+    Case { name: "avro-doubles-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("doubles", rounds) },
+    Case { name: "avro-list", units: 1, unit: "datum", run: |rounds| formats::avro_check("list", rounds) },
+    Case { name: "avro-list-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("list", rounds) },
+    Case { name: "avro-list-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("list", rounds) },
+    Case { name: "one-pass-over-avro-texts", units: 1, unit: "datum", run: formats::one_pass_over_texts },
+    Case { name: "avro-json-event", units: 1, unit: "value", run: |rounds| formats::avro_json_check("event", rounds) },
+    Case { name: "avro-json-event-by-tree", units: 1, unit: "value", run: |rounds| formats::avro_json_by_tree("event", rounds) },
+    Case { name: "avro-json-list", units: 1, unit: "value", run: |rounds| formats::avro_json_check("list", rounds) },
+    Case { name: "avro-json-flat", units: 1, unit: "value", run: |rounds| formats::avro_json_check("flat", rounds) },
+    Case { name: "avro-json-flat-by-tree", units: 1, unit: "value", run: |rounds| formats::avro_json_by_tree("flat", rounds) },
+    Case { name: "protobuf-event", units: 1, unit: "message", run: formats::protobuf_check },
+    Case { name: "protobuf-event-by-prost-reflect", units: 1, unit: "message", run: formats::protobuf_by_prost_reflect },
+    Case { name: "json-schema-event", units: 1, unit: "value", run: formats::json_schema_check },
+    Case { name: "json-schema-event-by-tree", units: 1, unit: "value", run: formats::json_schema_by_tree },
 ];
 
 fn main() {

@@ -4,6 +4,10 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test may fail")]
 
+#[allow(dead_code, reason = "shared with the test that holds these tables to the libraries")]
+#[path = "avro_readers/classes.rs"]
+mod classes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -131,6 +135,11 @@ fn the_architecture_has_every_file_of_tests_by_what_it_says_of_itself() {
         writeln!(table, "| `{}` | {} |", path.display(), first_sentence(&path)).unwrap();
     }
     generated("ARCHITECTURE.md", "tests", &table);
+}
+
+#[test]
+fn the_architecture_has_every_difference_between_readers_of_avro() {
+    generated("ARCHITECTURE.md", "avro-readers", &classes::tables());
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn flat() -> Sample {
     Sample { name: "flat", schema: record("Flat", &fields), binary: out, json }
 }
 
-/// About 970 bytes: an order with customers, addresses and items.
+/// About 970 bytes: an order with items, addresses, labels, prices and a hash.
 fn nested() -> Sample {
     let address = record("Address", &[("street", r#""string""#), ("zip", r#"["null","string"]"#)]);
     let item = record(
@@ -106,13 +106,23 @@ fn nested() -> Sample {
         &[
             ("sku", r#""string""#),
             ("count", r#""int""#),
-            ("price", r#""double""#),
+            ("state", r#"{"type":"enum","name":"State","symbols":["NEW","SENT","BACK"]}"#),
+            ("price", r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#),
+            ("discount", r#"["null","int","double"]"#),
             ("to", &address),
         ],
     );
     let items = format!(r#"{{"type":"array","items":{item}}}"#);
-    let schema =
-        record("Order", &[("id", r#""long""#), ("items", &items), ("bill", r#""Address""#)]);
+    let schema = record(
+        "Order",
+        &[
+            ("id", r#""long""#),
+            ("hash", r#"{"type":"fixed","name":"Hash","size":16}"#),
+            ("items", &items),
+            ("labels", r#"{"type":"map","values":"string"}"#),
+            ("bill", r#""Address""#),
+        ],
+    );
     let (mut out, mut json) = (Vec::new(), Vec::new());
     let write_address = |out: &mut Vec<u8>| {
         text("Hauptstrasse 17", out);
@@ -121,17 +131,32 @@ fn nested() -> Sample {
     };
     let address = r#"{"street":"Hauptstrasse 17","zip":{"string":"10115"}}"#;
     long(99, &mut out);
-    long(20, &mut out);
-    for _ in 0..20 {
+    out.extend(b"0123456789abcdef");
+    long(19, &mut out);
+    for index in 0..19 {
         text("SKU-0012-3456", &mut out);
-        long(2, &mut out);
-        out.extend(9.5_f64.to_le_bytes());
+        // Two of them, sent, for 9.50.
+        out.extend([4, 2, 4, 3, 0xb6]);
+        let discount = if index % 3 == 0 { [2, 10].as_slice() } else { &[0] };
+        out.extend(discount);
         write_address(&mut out);
-        json.push(format!(r#"{{"sku":"SKU-0012-3456","count":2,"price":9.5,"to":{address}}}"#));
+        let discount = if index % 3 == 0 { r#"{"int":5}"# } else { "null" };
+        json.push(format!(
+            r#"{{"sku":"SKU-0012-3456","count":2,"state":"SENT","price":"\u0003¶","discount":{discount},"to":{address}}}"#
+        ));
     }
     out.push(0);
+    long(3, &mut out);
+    ["source", "web", "locale", "de", "campaign", "spring"]
+        .iter()
+        .for_each(|part| text(part, &mut out));
+    out.push(0);
     write_address(&mut out);
-    let json = format!(r#"{{"id":99,"items":[{}],"bill":{address}}}"#, json.join(","));
+    let labels = r#"{"source":"web","locale":"de","campaign":"spring"}"#;
+    let items = json.join(",");
+    let json = format!(
+        r#"{{"id":99,"hash":"0123456789abcdef","items":[{items}],"labels":{labels},"bill":{address}}}"#
+    );
     Sample { name: "nested", schema, binary: out, json }
 }
 

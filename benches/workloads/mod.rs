@@ -2,7 +2,7 @@
 //! counts and the allocation budget.
 
 #[path = "../avro_shapes/mod.rs"]
-mod shapes;
+pub(crate) mod shapes;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;

@@ -54,7 +54,7 @@ fn names_resolve_in_the_enclosing_namespace() {
 #[test]
 fn logical_types_are_their_base_types_even_where_they_do_not_fit() {
     let twelve = r#"{"type":"fixed","name":"F","size":12,"logicalType":"duration"}"#;
-    let table: [(&str, &[u8]); 16] = [
+    let table: [(&str, &[u8]); 19] = [
         (r#"{"type":"int","logicalType":"date"}"#, &[1]),
         (r#"{"type":"int","logicalType":"time-millis"}"#, &[1]),
         (r#"{"type":"long","logicalType":"time-micros"}"#, &[1]),
@@ -62,11 +62,14 @@ fn logical_types_are_their_base_types_even_where_they_do_not_fit() {
         (r#"{"type":"long","logicalType":"local-timestamp-millis"}"#, &[1]),
         (r#"{"type":"string","logicalType":"timestamp-millis"}"#, &[2, b'x']),
         (r#"{"type":"bytes","logicalType":"decimal","precision":-1,"scale":2}"#, &[0]),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":3}"#, &[4, 1, 2]),
         (r#"{"type":"bytes","logicalType":"decimal"}"#, &[0]),
         (r#"{"type":"bytes","logicalType":"big-decimal"}"#, &[2, 0xff]),
         (r#"{"type":"fixed","name":"F","size":1,"logicalType":"decimal","precision":99}"#, &[0]),
         (r#"{"type":"fixed","name":"F","size":2,"logicalType":"uuid"}"#, &[0, 0]),
+        (r#"{"type":"fixed","name":"F","size":16,"logicalType":"uuid"}"#, &[0xff; 16]),
         (r#"{"type":"string","logicalType":"uuid"}"#, &[2, b'x']),
+        (r#"{"type":"string","logicalType":"nobody-knows"}"#, &[2, b'x']),
         (twelve, &[0; 12]),
         (r#"{"type":"double","logicalType":"dataclasses-avroschema-timedelta"}"#, &[0; 8]),
         (r#"{"type":"int","logicalType":17}"#, &[1]),
