@@ -1,4 +1,5 @@
 //! Look-ups at a real Apicurio Registry, through its own API and through Confluent's, and the proxy in front of it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
 mod support;
 

@@ -8,11 +8,11 @@ use super::{Documents, SchemaFormat};
 pub(super) fn of_file(name: &str, text: &str) -> SchemaFormat {
     let name = name.to_ascii_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let is_json_schema =
+        || ends(&[".schema.json", ".jsonschema"]) || !ends(&[".avsc"]) && has_schema_keyword(text);
     if ends(&[".proto"]) {
         SchemaFormat::Protobuf
-    } else if ends(&[".schema.json", ".jsonschema"]) {
-        SchemaFormat::Json
-    } else if !ends(&[".avsc"]) && has_schema_keyword(text) {
+    } else if is_json_schema() {
         SchemaFormat::Json
     } else {
         SchemaFormat::Avro
@@ -22,24 +22,24 @@ pub(super) fn of_file(name: &str, text: &str) -> SchemaFormat {
 /// The language of a text that has no name: what is no JSON is Protocol Buffers, an object that is no type of Avro is JSON
 /// Schema.
 pub(super) fn of_text(text: &str) -> SchemaFormat {
-    if !text.trim_start().starts_with(['{', '[', '"']) {
-        return SchemaFormat::Protobuf;
-    }
     #[derive(Deserialize)]
     struct Typed {
         #[serde(rename = "type")]
         kind: serde_json::Value,
     }
-    if !text.trim_start().starts_with('{') {
-        return SchemaFormat::Avro;
-    }
-    let foreign = |kind: &str| matches!(kind, "object" | "integer" | "number");
-    let kind = serde_json::from_str::<Typed>(text).map(|typed| typed.kind);
-    match kind {
-        _ if has_schema_keyword(text) => SchemaFormat::Json,
-        Ok(serde_json::Value::String(kind)) if foreign(&kind) => SchemaFormat::Json,
-        Ok(_) => SchemaFormat::Avro,
-        Err(_) => SchemaFormat::Json,
+    let is_json = text.trim_start().starts_with(['{', '[', '"']);
+    let is_avro = || match serde_json::from_str::<Typed>(text).map(|typed| typed.kind) {
+        Ok(serde_json::Value::String(kind)) => {
+            !matches!(kind.as_str(), "object" | "integer" | "number")
+        }
+        kind => kind.is_ok(),
+    };
+    if !is_json {
+        SchemaFormat::Protobuf
+    } else if is_object(text) && (has_schema_keyword(text) || !is_avro()) {
+        SchemaFormat::Json
+    } else {
+        SchemaFormat::Avro
     }
 }
 
