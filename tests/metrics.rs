@@ -24,7 +24,7 @@ const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fiel
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
-const FAMILIES: [(&str, &str); 23] = [
+const FAMILIES: [(&str, &str); 26] = [
     ("batches_total", "counter"),
     ("build_info", "gauge"),
     ("bytes_total", "counter"),
@@ -39,8 +39,11 @@ const FAMILIES: [(&str, &str); 23] = [
     ("memory_budget_waits_total", "counter"),
     ("nodes_outside_map", "gauge"),
     ("records_total", "counter"),
+    ("registry_circuits_open", "gauge"),
     ("registry_request_seconds", "histogram"),
+    ("registry_requests_avoided_total", "counter"),
     ("registry_requests_total", "counter"),
+    ("registry_retries_total", "counter"),
     ("requests_total", "counter"),
     ("schema_cache_entries", "gauge"),
     ("schema_cache_hits_total", "counter"),
@@ -110,7 +113,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.types.contains_key(name), "{name}");
     }
-    let closed: [(&str, &str, BTreeSet<&str>); 8] = [
+    let closed: [(&str, &str, BTreeSet<&str>); 9] = [
         ("bytes_total", "direction", ["broker_to_client", "client_to_broker"].into()),
         (
             "clients_turned_away_total",
@@ -125,6 +128,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
             .into(),
         ),
         ("config_reloads_total", "outcome", ["applied", "failed"].into()),
+        ("registry_requests_avoided_total", "cause", ["budget", "circuit"].into()),
         ("registry_requests_total", "outcome", REGISTRY_OUTCOMES.into()),
         (
             "upstream_errors_total",

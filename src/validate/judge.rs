@@ -55,7 +55,7 @@ pub(super) enum Found {
     Named,
     Schema(Arc<Schema>),
     Rejected(Rejection),
-    Unknown(SchemaRef, Option<SourceError>),
+    Unknown(Box<(SchemaRef, Option<SourceError>)>),
 }
 
 /// What became of one record.
@@ -165,7 +165,7 @@ impl Judge {
         match at_hand.or_else(|| self.schemas.cached(reference)) {
             Some(Ok(schema)) => Found::Schema(schema),
             Some(Err(error)) => source_outcome(reference, error),
-            None => Found::Unknown(reference.clone(), None),
+            None => Found::Unknown(Box::new((reference.clone(), None))),
         }
     }
 }
@@ -319,7 +319,7 @@ impl Look<'_> {
         memos: &'m mut Memos,
         words: Words,
     ) -> Outcome<'m> {
-        let Memos { key: memo_of_keys, value: memo } = memos;
+        let (memo_of_keys, memo) = memos.both();
         if let Some(key) = record.key {
             match self.any_claim(Side::Key, key, facts, memo_of_keys, words) {
                 Outcome::Accepted => {}
@@ -396,7 +396,10 @@ impl Look<'_> {
                 checked.map_or_else(Outcome::Rejected, |()| Outcome::Accepted)
             }
             Found::Rejected(rejection) => rejection.clone().into(),
-            Found::Unknown(reference, error) => Outcome::Unknown(reference, error.as_ref()),
+            Found::Unknown(unknown) => {
+                let (reference, error) = &**unknown;
+                Outcome::Unknown(reference, error.as_ref())
+            }
         }
     }
 
@@ -439,7 +442,9 @@ fn reference_rejection(error: &ReferenceError) -> Rejection {
 
 fn source_outcome(reference: &SchemaRef, error: SourceError) -> Found {
     let reason = match error {
-        SourceError::Unavailable { .. } => return Found::Unknown(reference.clone(), Some(error)),
+        SourceError::Unavailable { .. } => {
+            return Found::Unknown(Box::new((reference.clone(), Some(error))));
+        }
         SourceError::Invalid { .. } => Reason::SchemaInvalid,
         SourceError::NotAllowed { .. } | SourceError::OtherSubject { .. } => {
             Reason::SchemaNotAllowed

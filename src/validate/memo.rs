@@ -22,26 +22,30 @@ const KEPT_MEMO_BYTES: usize = 256;
 const BETWEEN: u8 = 0xff;
 
 /// What a connection remembers of each side: the same bytes may be allowed on one and not on the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Memos {
-    pub(super) key: Memo,
     pub(super) value: Memo,
-}
-
-impl Default for Memos {
-    fn default() -> Self {
-        Self { key: Memo::of(Side::Key), value: Memo::of(Side::Value) }
-    }
+    /// Only where keys are looked at: idle connections are many.
+    key: Option<Box<Memo>>,
+    /// Who has read them: for somebody else they mean something else.
+    reader: Option<Arc<References>>,
 }
 
 impl Memos {
     pub(super) fn are_read_by(&mut self, reader: &Arc<References>) {
-        self.key.is_read_by(reader);
-        self.value.is_read_by(reader);
+        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
+            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+        }
+    }
+
+    /// That of keys, and that of values.
+    pub(super) fn both(&mut self) -> (&mut Memo, &mut Memo) {
+        let of_keys = || Box::new(Memo { side: Side::Key, ..Memo::default() });
+        (self.key.get_or_insert_with(of_keys), &mut self.value)
     }
 
     pub(super) fn forget_found(&mut self) {
-        self.key.forget_found();
+        self.key.iter_mut().for_each(|key| key.forget_found());
         self.value.forget_found();
     }
 }
@@ -51,8 +55,6 @@ impl Memos {
 pub(super) struct Memo {
     /// Of which side.
     pub(super) side: Side,
-    /// Who has read them: for somebody else they mean something else.
-    reader: Option<Arc<References>>,
     latest: MemoEntry,
     /// Empty with most connections: they hold no more than they use.
     others: Vec<MemoEntry>,
@@ -69,17 +71,13 @@ struct MemoEntry {
     found: Option<Found>,
 }
 
+impl Default for Memo {
+    fn default() -> Self {
+        Self { side: Side::Value, latest: MemoEntry::default(), others: Vec::new() }
+    }
+}
+
 impl Memo {
-    fn of(side: Side) -> Self {
-        Self { side, reader: None, latest: MemoEntry::default(), others: Vec::new() }
-    }
-
-    fn is_read_by(&mut self, reader: &Arc<References>) {
-        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
-            *self = Self { reader: Some(Arc::clone(reader)), ..Self::of(self.side) };
-        }
-    }
-
     /// What `written` leads to, asking `find` only if no record of the walk had it lately.
     pub(super) fn find(
         &mut self,
