@@ -2,6 +2,7 @@
 
 use super::{
     section::{Given, Located, Section},
+    sections::plain,
     values::{text, word},
 };
 use crate::validate::{
@@ -103,8 +104,4 @@ fn checked(
 
 fn first_prefix(list: &[Located<Convention>]) -> Option<Convention> {
     list.iter().map(|located| located.value).find(|it| it.is_prefix())
-}
-
-fn plain<T>(located: Vec<Located<T>>) -> Vec<T> {
-    located.into_iter().map(|located| located.value).collect()
 }

@@ -315,7 +315,7 @@ fn sequence_guard(mut section: Section<'_>) -> SequenceGuardSettings {
     guard
 }
 
-fn plain<T>(located: Vec<Located<T>>) -> Vec<T> {
+pub(super) fn plain<T>(located: Vec<Located<T>>) -> Vec<T> {
     located.into_iter().map(|located| located.value).collect()
 }
 
