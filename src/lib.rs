@@ -38,5 +38,6 @@ pub mod schema_server;
 pub mod status;
 pub mod text;
 pub mod tls;
+mod utf8;
 pub mod validate;
 pub mod wire;

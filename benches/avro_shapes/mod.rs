@@ -75,25 +75,46 @@ fn event() -> Sample {
     Sample { name: "event", schema, binary: out, json: json.to_owned() }
 }
 
-/// Twenty primitive fields.
+/// Twenty primitive fields of all kinds, about 190 bytes.
 fn flat() -> Sample {
-    let kinds = [r#""long""#, r#""int""#, r#""double""#, r#""boolean""#];
-    let names: Vec<_> = (0..20).map(|i| format!("f{i}")).collect();
-    let fields: Vec<_> =
-        names.iter().zip(kinds.iter().cycle()).map(|(name, kind)| (name.as_str(), *kind)).collect();
-    let mut out = Vec::new();
-    for _ in 0..5 {
-        long(1_000_000, &mut out);
-        long(7, &mut out);
-        out.extend(1.5_f64.to_le_bytes());
-        out.push(1);
+    let kinds = ["long", "string", "int", "double", "boolean", "bytes", "float"];
+    let field = |index: usize| (format!("f{index}"), format!("\"{}\"", kinds[index % kinds.len()]));
+    let owned: Vec<_> = (0..20).map(field).collect();
+    let fields: Vec<_> = owned.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+    let (mut out, mut members) = (Vec::new(), Vec::new());
+    for (name, kind) in &fields {
+        let value = match kind.trim_matches('"') {
+            "long" => {
+                long(1_700_000_000_000, &mut out);
+                "1700000000000"
+            }
+            "string" => {
+                text("customer-4711", &mut out);
+                r#""customer-4711""#
+            }
+            "int" => {
+                long(70_000, &mut out);
+                "70000"
+            }
+            "double" => {
+                out.extend(1.5_f64.to_le_bytes());
+                "1.5"
+            }
+            "boolean" => {
+                out.push(1);
+                "true"
+            }
+            "bytes" => {
+                text("0123456789abcdef", &mut out);
+                r#""0123456789abcdef""#
+            }
+            _ => {
+                out.extend(0.25_f32.to_le_bytes());
+                "0.25"
+            }
+        };
+        members.push(format!("\"{name}\":{value}"));
     }
-    let values = ["1000000", "7", "1.5", "true"];
-    let members: Vec<_> = names
-        .iter()
-        .zip(values.iter().cycle())
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
     let json = format!("{{{}}}", members.join(","));
     Sample { name: "flat", schema: record("Flat", &fields), binary: out, json }
 }
@@ -160,16 +181,26 @@ fn nested() -> Sample {
     Sample { name: "nested", schema, binary: out, json }
 }
 
-/// 4 KB in four long strings.
+/// 4 KB in four long strings, of which two are in other letters than those of ASCII.
 fn texts() -> Sample {
-    let names = ["a", "b", "c", "d"];
-    let fields = names.map(|name| (name, r#""string""#));
-    let long_text = "The quick brown fox. ".repeat(49);
+    let fields = ["a", "b", "c", "d"].map(|name| (name, r#""string""#));
     let mut out = Vec::new();
-    names.iter().for_each(|_| text(&long_text, &mut out));
-    let json = names.map(|name| format!(r#""{name}":"{long_text}""#)).join(",");
-    let schema = record("Texts", &fields);
-    Sample { name: "texts", schema, binary: out, json: format!("{{{json}}}") }
+    long_texts().iter().for_each(|it| text(it, &mut out));
+    let members = fields.iter().zip(long_texts());
+    let json = members.map(|((name, _), it)| format!(r#""{name}":"{it}""#));
+    let json = format!("{{{}}}", json.collect::<Vec<_>>().join(","));
+    Sample { name: "texts", schema: record("Texts", &fields), binary: out, json }
+}
+
+/// The strings of `texts`.
+pub(crate) fn long_texts() -> [String; 4] {
+    let said = [
+        "The quick brown fox. ",
+        "Η γρήγορη αλεπού. ",
+        "A lazy dog sleeps on. ",
+        "素早い茶色の狐。",
+    ];
+    said.map(|part| part.repeat(1024 / part.len()))
 }
 
 /// A thousand doubles.

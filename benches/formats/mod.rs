@@ -65,10 +65,10 @@ pub(crate) fn avro_by_serde_avro_fast(name: &str, rounds: usize) {
     });
 }
 
-/// One pass of simdutf8 over as many letters as the texts have.
+/// One pass of simdutf8 over the texts, one after the other.
 pub(crate) fn one_pass_over_texts(rounds: usize) {
-    let letters: Vec<u8> = avro("texts").binary.into_iter().filter(u8::is_ascii).collect();
-    repeat(rounds, || simdutf8::basic::from_utf8(black_box(&letters)).is_ok());
+    let letters = shapes::long_texts().concat();
+    repeat(rounds, || simdutf8::basic::from_utf8(black_box(letters.as_bytes())).is_ok());
 }
 
 /// Our check of the JSON encoding.

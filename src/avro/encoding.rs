@@ -1,6 +1,7 @@
 //! What the binary encoding is made of, each passed over without a copy: the rest of the bytes, or `None`.
 
 use super::program::position;
+use crate::utf8::{is_middling_ascii, is_short_ascii, is_utf8};
 
 /// A varint before zigzag, no longer than its value needs.
 #[inline]
@@ -40,17 +41,29 @@ pub(super) fn long(bytes: &[u8]) -> Option<&[u8]> {
         if ends != 0 {
             let last = ends.trailing_zeros() & !7;
             // More than one byte, of which the last is zero: longer than needed.
-            if last != 0 && (word >> last) & 0x7f == 0 {
-                return None;
-            }
-            return bytes.get(position(last >> 3) + 1..);
+            let fits = last == 0 || (word >> (last & 63)) & 0x7f != 0;
+            return if fits { bytes.get(position(last >> 3) + 1..) } else { None };
         }
     }
     varint(bytes).map(|(_, rest)| rest)
 }
 
+/// Passes over a varint of 32 bits whose value does not matter.
 #[inline]
 pub(super) fn int(bytes: &[u8]) -> Option<&[u8]> {
+    if let Some((word, _)) = bytes.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let ends = !word & 0x80_8080_8080;
+        let last = ends.trailing_zeros() & !7;
+        let end = word >> (last & 63);
+        let fits = match last {
+            0 => true,
+            // Four bits are left in the fifth byte, and no byte is longer than needed.
+            32 => end & 0xf0 == 0 && end & 0x0f != 0,
+            _ => end & 0x7f != 0,
+        };
+        return if fits && ends != 0 { bytes.get(position(last >> 3) + 1..) } else { None };
+    }
     let (raw, rest) = varint(bytes)?;
     (raw <= u64::from(u32::MAX)).then_some(rest)
 }
@@ -108,51 +121,28 @@ pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// A string. Most are short, and ASCII: for these, a look at the next eight bytes at once is enough.
 #[inline]
 pub(super) fn string(bytes: &[u8]) -> Option<&[u8]> {
-    if let Some((first, rest)) = bytes.split_first()
-        && let Some(word) = rest.first_chunk()
-        // What is odd, or longer than a byte, gets large.
-        && let Some(high) = HIGH_BITS.get(usize::from(first.rotate_right(1)))
-        && u64::from_le_bytes(*word) & high == 0
+    let (first, rest) = bytes.split_first()?;
+    // What is odd, or longer than a byte, gets large.
+    let length = usize::from(first.rotate_right(1));
+    if is_short_ascii(rest, length) { rest.get(length..) } else { longer_string(bytes) }
+}
+
+/// Many of the others are not much longer.
+#[inline(never)]
+fn longer_string(bytes: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = bytes.split_first()?;
+    if let Some((text, rest)) = rest.split_at_checked(usize::from(first.rotate_right(1)))
+        && is_middling_ascii(text)
     {
-        return rest.get(usize::from(first >> 1)..);
+        return Some(rest);
     }
     any_string(bytes)
 }
-
-/// What is not ASCII has one of these bits in a word: for each length of what counts in the word.
-const HIGH_BITS: [u64; 9] = [
-    0,
-    0x80,
-    0x8080,
-    0x80_8080,
-    0x8080_8080,
-    0x80_8080_8080,
-    0x8080_8080_8080,
-    0x80_8080_8080_8080,
-    HIGH,
-];
-const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[inline(never)]
 fn any_string(bytes: &[u8]) -> Option<&[u8]> {
     let (text, rest) = sized(bytes)?;
     is_utf8(text).then_some(rest)
-}
-
-#[inline]
-fn is_utf8(text: &[u8]) -> bool {
-    // Short texts are mostly ASCII, for which the vectors of simdutf8 do not pay.
-    (text.len() < 64 && is_ascii(text)) || simdutf8::basic::from_utf8(text).is_ok()
-}
-
-/// Whether a short text is ASCII: by words that overlap at its end.
-#[inline]
-fn is_ascii(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk() else {
-        return text.iter().fold(0, |bits, byte| bits | byte) < 0x80;
-    };
-    let words = text.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-    words.fold(u64::from_ne_bytes(*last), |bits, word| bits | word) & HIGH == 0
 }
 
 #[cfg(test)]
@@ -193,21 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_every_length_are_checked_to_their_last_byte() {
-        for length in 0..130 {
-            let mut text = vec![b'a'; length];
-            assert!(is_utf8(&text), "{length}");
-            for at in 0..length {
-                text[at] = 0xff;
-                assert!(!is_utf8(&text), "{length} {at}");
-                text[at] = b'a';
-            }
-            text.extend("é".bytes());
-            assert!(is_utf8(&text), "{length}");
-        }
-    }
-
-    #[test]
     fn a_long_is_passed_over_as_it_is_read() {
         for bits in 0..=u64::BITS {
             let mut bytes = Vec::new();
@@ -222,6 +197,8 @@ mod tests {
                 let rest = Some(&padded[bytes.len()..]);
                 assert_eq!(long(&padded), rest, "{bits} {padding}");
                 assert_eq!(varint(&padded).map(|(_, rest)| rest), rest);
+                let fits = varint(&padded).is_some_and(|(raw, _)| raw <= u64::from(u32::MAX));
+                assert_eq!(int(&padded), rest.filter(|_| fits), "{bits} {padding}");
                 let cut = &padded[..bytes.len() - 1];
                 assert_eq!(long(cut), None, "{bits}");
                 let overlong =

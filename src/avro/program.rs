@@ -10,19 +10,23 @@ pub(super) struct Program {
     pub(super) root: Target,
 }
 
-/// One step of the check. `T` says where to go on: a [`Goal`] while compiling, then a [`Target`].
+/// One step of the check; `AndSkip` is the same with so many bytes behind it, whatever they are. `T` says where to go on: a [`Goal`] while compiling, then a [`Target`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step<T> {
     Array(T),
     /// An array whose items all take so many bytes, whatever they are.
     ArrayOfFixed(u64),
     Boolean,
+    BooleanAndSkip(u64),
     Bytes,
+    BytesAndSkip(u64),
     Call(T),
     /// An index below the number of symbols.
     Enum(u32),
     Int,
+    IntAndSkip(u64),
     Long,
+    LongAndSkip(u64),
     Map(T),
     /// A record that consists of nothing but itself: no datum of it is finite.
     Never,
@@ -33,6 +37,7 @@ pub(super) enum Step<T> {
     /// So many bytes, whatever they are.
     Skip(u64),
     String,
+    StringAndSkip(u64),
     /// A branch index below `count`; the branches stand from `first` on.
     Union {
         first: u32,
@@ -191,8 +196,12 @@ impl Compiler<'_> {
         }
         let before = self.steps.get_mut(start..).unwrap_or_default();
         match (step, before) {
-            (Step::Skip(_), [.., Step::Optional(_), Step::Skip(_)]) => self.steps.push(step),
-            (Step::Skip(more), [.., Step::Skip(width)]) => *width = width.saturating_add(more),
+            // The last one is for a branch only.
+            (Step::Skip(_), [.., Step::Optional(_), _]) => self.steps.push(step),
+            (Step::Skip(width), [.., last]) => match last.and_skip(width) {
+                Some(both) => *last = both,
+                None => self.steps.push(step),
+            },
             _ => self.steps.push(step),
         }
     }
@@ -249,22 +258,45 @@ impl<T: Copy> Step<T> {
         )
     }
 
+    /// The same with so many bytes behind it; `None` where that takes a step of its own.
+    const fn and_skip(self, more: u64) -> Option<Self> {
+        Some(match self {
+            Self::Boolean => Self::BooleanAndSkip(more),
+            Self::BooleanAndSkip(width) => Self::BooleanAndSkip(width.saturating_add(more)),
+            Self::Bytes => Self::BytesAndSkip(more),
+            Self::BytesAndSkip(width) => Self::BytesAndSkip(width.saturating_add(more)),
+            Self::Int => Self::IntAndSkip(more),
+            Self::IntAndSkip(width) => Self::IntAndSkip(width.saturating_add(more)),
+            Self::Long => Self::LongAndSkip(more),
+            Self::LongAndSkip(width) => Self::LongAndSkip(width.saturating_add(more)),
+            Self::Skip(width) => Self::Skip(width.saturating_add(more)),
+            Self::String => Self::StringAndSkip(more),
+            Self::StringAndSkip(width) => Self::StringAndSkip(width.saturating_add(more)),
+            _ => return None,
+        })
+    }
+
     fn map<U>(self, target: impl Fn(T) -> U) -> Step<U> {
         match self {
             Self::Array(items) => Step::Array(target(items)),
             Self::ArrayOfFixed(width) => Step::ArrayOfFixed(width),
             Self::Boolean => Step::Boolean,
+            Self::BooleanAndSkip(width) => Step::BooleanAndSkip(width),
             Self::Bytes => Step::Bytes,
+            Self::BytesAndSkip(width) => Step::BytesAndSkip(width),
             Self::Call(record) => Step::Call(target(record)),
             Self::Enum(count) => Step::Enum(count),
             Self::Int => Step::Int,
+            Self::IntAndSkip(width) => Step::IntAndSkip(width),
             Self::Long => Step::Long,
+            Self::LongAndSkip(width) => Step::LongAndSkip(width),
             Self::Map(values) => Step::Map(target(values)),
             Self::Never => Step::Never,
             Self::Optional(null) => Step::Optional(null),
             Self::OptionalCall(null, record) => Step::OptionalCall(null, target(record)),
             Self::Skip(width) => Step::Skip(width),
             Self::String => Step::String,
+            Self::StringAndSkip(width) => Step::StringAndSkip(width),
             Self::Union { first, count } => Step::Union { first, count },
         }
     }

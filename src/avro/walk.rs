@@ -34,7 +34,9 @@ impl<'p> Walker<'p> {
                     self.array_of_fixed(width, rest)?
                 }
                 Step::Boolean => boolean(rest)?,
+                Step::BooleanAndSkip(width) => skip(boolean(rest)?, width)?,
                 Step::Bytes => sized(rest)?.1,
+                Step::BytesAndSkip(width) => skip(sized(rest)?.1, width)?,
                 Step::Call(record) if steps.len() == 0 => {
                     (steps, depth) = (self.steps(record)?.iter(), enter(depth, record)?);
                     rest
@@ -42,7 +44,9 @@ impl<'p> Walker<'p> {
                 Step::Call(record) => self.run(record, rest, depth)?,
                 Step::Enum(count) => index(rest, count)?.1,
                 Step::Int => int(rest)?,
+                Step::IntAndSkip(width) => skip(int(rest)?, width)?,
                 Step::Long => long(rest)?,
+                Step::LongAndSkip(width) => skip(long(rest)?, width)?,
                 Step::Map(values) => self.map(values, rest, deeper(depth)?)?,
                 Step::Never => return None,
                 Step::Optional(null) => {
@@ -66,6 +70,7 @@ impl<'p> Walker<'p> {
                 }
                 Step::Skip(width) => skip(rest, width)?,
                 Step::String => string(rest)?,
+                Step::StringAndSkip(width) => skip(string(rest)?, width)?,
                 Step::Union { first, count } => {
                     let (branch, tail) = index(rest, count)?;
                     let branch = position(first.checked_add(branch)?);

@@ -1,6 +1,7 @@
 //! What the wire format is made of, each passed over without a copy: the rest of the bytes, or `None`.
 
 use super::program::position;
+use crate::utf8::{is_middling_ascii, is_short_ascii, is_utf8};
 
 /// A varint of at most 64 bits and ten bytes. More bytes than the value needs are allowed.
 #[inline]
@@ -34,7 +35,7 @@ fn long_varint(first: u64, bytes: &[u8]) -> Option<(u64, &[u8])> {
 #[inline]
 pub(super) fn any_varint(bytes: &[u8]) -> Option<&[u8]> {
     if let Some((word, _)) = bytes.split_first_chunk() {
-        let ends = !u64::from_le_bytes(*word) & HIGH;
+        let ends = !u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
         if ends != 0 {
             return bytes.get(position(ends.trailing_zeros() >> 3) + 1..);
         }
@@ -94,50 +95,28 @@ pub(super) fn index(bytes: &[u8]) -> Option<(u64, &[u8])> {
 /// A string. Most are short, and ASCII: for these, a look at the next eight bytes at once is enough.
 #[inline]
 pub(super) fn string(bytes: &[u8]) -> Option<&[u8]> {
-    if let Some((first, rest)) = bytes.split_first()
-        && let Some(word) = rest.first_chunk()
-        && let Some(high) = HIGH_BITS.get(usize::from(*first))
-        && u64::from_le_bytes(*word) & high == 0
+    let (first, rest) = bytes.split_first()?;
+    // What is longer than a byte gets large.
+    let length = usize::from(*first);
+    if is_short_ascii(rest, length) { rest.get(length..) } else { longer_string(bytes) }
+}
+
+/// Many of the others are not much longer.
+#[inline(never)]
+fn longer_string(bytes: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = bytes.split_first()?;
+    if let Some((text, rest)) = rest.split_at_checked(usize::from(*first))
+        && is_middling_ascii(text)
     {
-        return rest.get(usize::from(*first)..);
+        return Some(rest);
     }
     any_string(bytes)
 }
-
-/// What is not ASCII has one of these bits in a word: for each length of what counts in the word.
-const HIGH_BITS: [u64; 9] = [
-    0,
-    0x80,
-    0x8080,
-    0x80_8080,
-    0x8080_8080,
-    0x80_8080_8080,
-    0x8080_8080_8080,
-    0x80_8080_8080_8080,
-    HIGH,
-];
-const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[inline(never)]
 fn any_string(bytes: &[u8]) -> Option<&[u8]> {
     let (text, rest) = sized(bytes)?;
     is_utf8(text).then_some(rest)
-}
-
-#[inline]
-fn is_utf8(text: &[u8]) -> bool {
-    // Short texts are mostly ASCII, for which the vectors of simdutf8 do not pay.
-    (text.len() < 64 && is_ascii(text)) || simdutf8::basic::from_utf8(text).is_ok()
-}
-
-/// Whether a short text is ASCII: by words that overlap at its end.
-#[inline]
-fn is_ascii(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk() else {
-        return text.iter().fold(0, |bits, byte| bits | byte) < 0x80;
-    };
-    let words = text.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-    words.fold(u64::from_ne_bytes(*last), |bits, word| bits | word) & HIGH == 0
 }
 
 #[cfg(test)]
