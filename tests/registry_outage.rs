@@ -157,16 +157,16 @@ async fn a_producer_that_tries_again_is_served_once_the_registry_is_back() {
 }
 
 #[tokio::test]
-async fn one_question_is_asked_however_many_wait() {
+async fn one_question_is_asked_though_ten_thousand_records_wait() {
     const CONNECTIONS: u32 = 20;
-    const RECORDS: usize = 50;
+    const RECORDS: u32 = 500;
     let world = World::new("limits: {lookup_deadline: 1m}\n").await;
     world.registry.id(1, USER);
     world.registry.mood(Mood::Silent);
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
         let mut client = Client::connect(&world.proxy.node(1)).await;
-        let records = vec![TestRecord::avro("1", ADA); RECORDS];
+        let records = vec![TestRecord::avro("1", ADA); RECORDS as usize];
         waiting.spawn(async move { produce(&mut client, "users", records).await.0 });
     }
     until(|| world.misses() >= f64::from(CONNECTIONS)).await;
@@ -176,7 +176,7 @@ async fn one_question_is_asked_however_many_wait() {
     }
     assert_eq!(world.registry.requests(), ["/schemas/ids/1"]);
     let accepted = world.records("users", "accepted", "none");
-    assert_eq!(accepted, f64::from(CONNECTIONS) * 50.0);
+    assert_eq!(accepted, f64::from(CONNECTIONS * RECORDS));
     assert_eq!(world.proxy.metric("schemaward_registry_requests_total{outcome=\"found\"}"), 1.0);
 }
 
