@@ -1,16 +1,14 @@
-//! Counters by topic: plain atomics that who counts keeps hold of, read by a collector of their own.
+//! Counters by topic: plain atomics that who counts keeps hold of, written by a scrape without taking a lock.
+//!
+//! A thousand topics are tens of thousands of series: they are written as text at once, without a tree in between.
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-};
-
-use prometheus::{
-    core::{Collector, Desc},
-    proto::{Counter, LabelPair, Metric, MetricFamily, MetricType},
 };
 
 use crate::reason::Reason;
@@ -149,150 +147,120 @@ impl TopicMetrics {
         self.records.get(verdict.index())?.get(column)
     }
 
-    fn record_series(&self, family: &mut Vec<Metric>) {
+    fn write_records(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for verdict in RecordVerdict::ALL {
             for reason in std::iter::once(None).chain(Reason::ALL.map(Some)) {
                 let counter = self.record_counter(verdict, reason);
                 let value = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
                 if value > 0 || verdict.expects(reason) {
-                    let reason = reason.map_or("none", Reason::label);
-                    let labels =
-                        [("reason", reason), ("topic", &self.name), ("verdict", verdict.label())];
-                    family.push(series(&labels, value));
+                    out.write_str("schemaward_records_total{reason=\"")?;
+                    out.write_str(reason.map_or("none", Reason::label))?;
+                    self.write_rest(out, verdict.label(), value)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn batch_series(&self, family: &mut Vec<Metric>) {
-        for verdict in BatchVerdict::ALL {
-            let counter = self.batches.get(verdict.index());
-            let value = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
-            family.push(series(&[("topic", &self.name), ("verdict", verdict.label())], value));
+    fn write_batches(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        for (verdict, counter) in BatchVerdict::ALL.into_iter().zip(&self.batches) {
+            out.write_str("schemaward_batches_total{")?;
+            self.write_topic(out)?;
+            write_end(out, verdict.label(), counter.load(Ordering::Relaxed))?;
         }
+        Ok(())
+    }
+
+    fn write_rest(&self, out: &mut impl fmt::Write, verdict: &str, value: u64) -> fmt::Result {
+        out.write_str("\",")?;
+        self.write_topic(out)?;
+        write_end(out, verdict, value)
+    }
+
+    /// No topic's name needs escaping: see [`is_topic_name`].
+    fn write_topic(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str("topic=\"")?;
+        out.write_str(&self.name)
     }
 }
 
-fn series(labels: &[(&str, &str)], value: u64) -> Metric {
-    let pair = |(name, value): &(&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    };
-    let mut counter = Counter::default();
-    counter.set_value(as_f64(value));
-    let mut metric = Metric::from_label(labels.iter().map(pair).collect());
-    metric.set_counter(counter);
-    metric
+fn write_end(out: &mut impl fmt::Write, verdict: &str, value: u64) -> fmt::Result {
+    out.write_str("\",verdict=\"")?;
+    out.write_str(verdict)?;
+    match value {
+        // Most of them.
+        0 => out.write_str("\"} 0\n"),
+        _ => writeln!(out, "\"}} {value}"),
+    }
 }
 
-/// Exact up to 2^53; beyond, as near as the format can say.
-#[allow(clippy::cast_precision_loss, reason = "the text format has floating point numbers only")]
-fn as_f64(value: u64) -> f64 {
-    value as f64
-}
-
-/// All topics; cloning shares them.
-#[derive(Debug, Clone)]
-pub(super) struct Topics {
-    shared: Arc<Shared>,
-}
-
+/// All topics.
 #[derive(Debug)]
-struct Shared {
-    max: usize,
+pub(super) struct Topics {
     other: Arc<TopicMetrics>,
-    named: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
-    records: Desc,
-    batches: Desc,
+    by_name: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
+    /// The same in the order in which they came, up to the bound: a scrape reads them without the lock.
+    named: Box<[OnceLock<Arc<TopicMetrics>>]>,
 }
 
 impl Topics {
     pub(super) fn new(max: usize) -> Self {
-        let desc = |name: &str, help: &str, labels: &[&str]| {
-            let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            let name = format!("schemaward_{name}");
-            super::made(Desc::new(name, help.to_owned(), labels, HashMap::new()))
-        };
-        let shared = Shared {
-            max,
+        Self {
             other: TopicMetrics::new(OTHER),
-            named: RwLock::default(),
-            records: desc(
-                "records_total",
-                "Records by what became of them; other is all topics past the bound.",
-                &["reason", "topic", "verdict"],
-            ),
-            batches: desc(
-                "batches_total",
-                "Record batches by what became of them; other is all topics past the bound.",
-                &["topic", "verdict"],
-            ),
-        };
-        Self { shared: Arc::new(shared) }
+            by_name: RwLock::default(),
+            named: std::iter::repeat_with(OnceLock::new).take(max).collect(),
+        }
     }
 
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
         // A name that no broker takes is not worth a label: it is text that a client made up.
         if !is_topic_name(name) || name == OTHER {
-            return self.shared.other.clone();
+            return self.other.clone();
         }
         let found = {
-            let named = self.shared.named.read().unwrap_or_else(PoisonError::into_inner);
-            named.get(name).cloned()
+            let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+            by_name.get(name).cloned()
         };
         found.unwrap_or_else(|| self.add(name))
     }
 
     fn add(&self, name: &str) -> Arc<TopicMetrics> {
-        let mut named = self.shared.named.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = named.get(name) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = by_name.get(name) {
             return topic.clone();
         }
-        if named.len() >= self.shared.max {
-            return self.shared.other.clone();
-        }
-        let topic = TopicMetrics::new(name);
-        named.insert(name.into(), topic.clone());
+        let Some(place) = self.named.get(by_name.len()) else { return self.other.clone() };
+        let topic = place.get_or_init(|| TopicMetrics::new(name)).clone();
+        by_name.insert(name.into(), topic.clone());
         topic
     }
 
-    /// The topics as they are now, sorted; the lock is held for copying pointers only.
-    fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
-        let mut topics: Vec<_> = {
-            let named = self.shared.named.read().unwrap_or_else(PoisonError::into_inner);
-            named.values().cloned().collect()
-        };
-        topics.push(self.shared.other.clone());
-        topics.sort_by(|left, right| left.name.cmp(&right.name));
-        topics
+    /// The topics as they are now.
+    fn all(&self) -> impl Iterator<Item = &TopicMetrics> {
+        let named = self.named.iter().map_while(OnceLock::get);
+        named.chain(std::iter::once(&self.other)).map(|topic| &**topic)
+    }
+
+    /// Writes every series of every topic in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub(super) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str(BATCHES_HEAD)?;
+        self.all().try_for_each(|topic| topic.write_batches(out))?;
+        out.write_str(RECORDS_HEAD)?;
+        self.all().try_for_each(|topic| topic.write_records(out))
     }
 }
 
-impl Collector for Topics {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.shared.records, &self.shared.batches]
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (mut records, mut batches) = (Vec::new(), Vec::new());
-        for topic in self.snapshot() {
-            topic.record_series(&mut records);
-            topic.batch_series(&mut batches);
-        }
-        vec![family(&self.shared.records, records), family(&self.shared.batches, batches)]
-    }
-}
-
-fn family(desc: &Desc, series: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(desc.fq_name.clone());
-    family.set_help(desc.help.clone());
-    family.set_field_type(MetricType::COUNTER);
-    family.set_metric(series);
-    family
-}
+const BATCHES_HEAD: &str = "\
+# HELP schemaward_batches_total Record batches by what became of them; other is all topics past the bound.
+# TYPE schemaward_batches_total counter
+";
+const RECORDS_HEAD: &str = "\
+# HELP schemaward_records_total Records by what became of them; other is all topics past the bound.
+# TYPE schemaward_records_total counter
+";
 
 /// Kafka's own rule for topic names.
 fn is_topic_name(name: &str) -> bool {

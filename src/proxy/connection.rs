@@ -17,6 +17,7 @@ use super::{
     budget::Eviction,
     gateway::Gateway,
     in_flight::{InFlight, Owed},
+    own_time::Handed,
     peer::Peer,
     produce::{Judged, PendingAnswer, ProduceGate},
     pulse::{self, Lapse, Pulse, Side, Watched},
@@ -314,13 +315,15 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Arrived { frame, at } = arrived;
         let (prefix, request) = Request::new(frame)?;
         self.gateway.metrics.request(api::label(prefix.api_key));
-        self.in_flight.room().await;
+        let waited = self.in_flight.room().await;
         match request {
             Request::Opaque(frame, answer) => self.pass(prefix, &frame, answer.into()).await,
             Request::Login(frame) => self.log_in(prefix, &frame).await,
             Request::Produce(frame) => {
+                // That others are owed answers is no time of our own.
+                let began = if waited { Instant::now() } else { at };
                 let judged = self.judge(&frame, at).await?;
-                self.forward(prefix, judged).await
+                self.forward(prefix, judged, Handed::now(began)).await
             }
             Request::TooNewApiVersions => {
                 let refusal = rewrite::api_versions_refusal(prefix.correlation_id);
@@ -347,7 +350,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         frame: &OpaqueFrame,
         then: Then,
     ) -> Result<Goes, ConnectionError> {
-        self.in_flight.push(Owed::Broker { prefix, then }, 0);
+        self.in_flight.push(Owed::Broker { prefix, then, handed: None }, 0);
         self.broker.opaque(frame).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }
@@ -385,15 +388,19 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         &mut self,
         prefix: RequestPrefix,
         judged: Judged,
+        handed: Handed,
     ) -> Result<Goes, ConnectionError> {
         let Judged { cleared, answer, forwarded, acks } = judged;
+        let metrics = &self.gateway.metrics;
         if answer.is_some() && self.peer.is_gone() {
             // Nobody will be told, so nobody resends in order: what is pipelined behind the refused batch must not
             // overtake it.
+            handed.unanswered(metrics);
             self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
             return Ok(Goes::Down);
         }
         if acks == 0 {
+            handed.unanswered(metrics);
             let refused = answer.is_some();
             if forwarded > 0 {
                 self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
@@ -403,6 +410,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         }
         if let (Some(answer), 0, true) = (&answer, forwarded, prefix.api_version < 3) {
             // A broker takes no such request, not even an empty one.
+            handed.unanswered(metrics);
             let response = answer.shape.local()?;
             let bytes = response.bytes().len();
             self.in_flight.push(Owed::Local(response), bytes);
@@ -414,7 +422,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
             None => Then::Relay,
         };
-        self.in_flight.push(Owed::Broker { prefix, then }, waiting);
+        self.in_flight.push(Owed::Broker { prefix, then, handed: Some(handed) }, waiting);
         self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::own_time::Handed;
 use crate::{
     limits::MIB,
     wire::{Frame, prefix::RequestPrefix},
@@ -24,6 +25,8 @@ pub enum Owed<T> {
         prefix: RequestPrefix,
         /// What is to be done with the answer.
         then: T,
+        /// Since when the broker has a Produce request.
+        handed: Option<Handed>,
     },
     /// An answer that was made here.
     Local(Frame),
@@ -62,14 +65,17 @@ impl<T> InFlight<T> {
         Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
     }
 
-    /// Waits until one more request may be owed an answer.
+    /// Waits until one more request may be owed an answer; says whether it had to.
     ///
     /// # Cancel safety
     /// Changes nothing.
-    pub async fn room(&self) {
+    pub async fn room(&self) -> bool {
+        let mut waited = false;
         while self.is_full() {
+            waited = true;
             self.settled.notified().await;
         }
+        waited
     }
 
     /// Waits until nothing is owed any more. One caller at a time, the one that pushes.
@@ -163,7 +169,7 @@ mod tests {
 
     fn broker(correlation_id: i32) -> Owed<()> {
         let prefix = RequestPrefix { api_key: 0, api_version: 9, correlation_id };
-        Owed::Broker { prefix, then: () }
+        Owed::Broker { prefix, then: (), handed: None }
     }
 
     fn id(owed: Option<Owed<()>>) -> Option<i32> {

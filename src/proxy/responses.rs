@@ -3,13 +3,17 @@
 use std::{cmp, io};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::Instant,
+};
 
 use super::{
     budget::{Holding, Stage},
     connection::{ConnectionError, Then},
     gateway::Gateway,
     in_flight::{InFlight, Owed},
+    own_time::Handed,
     produce::PendingAnswer,
     reader::{Buffered, KEPT_BYTES, ReadError},
 };
@@ -60,7 +64,9 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         while let Some(owed) = self.next_owed().await? {
             match owed {
                 Owed::Local(response) => self.write(&response).await?,
-                Owed::Broker { prefix, then } => self.answer(prefix, then).await?,
+                Owed::Broker { prefix, then, handed } => {
+                    self.answer(prefix, then, handed).await?;
+                }
             }
             // Under TLS, what was taken is not yet on its way.
             self.client.flush().await.map_err(ConnectionError::ClientIo)?;
@@ -114,7 +120,12 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         ConnectionError::Broker(WireError::Correlation { actual, expected: -1 })
     }
 
-    async fn answer(&mut self, prefix: RequestPrefix, then: Then) -> Result<(), ConnectionError> {
+    async fn answer(
+        &mut self,
+        prefix: RequestPrefix,
+        then: Then,
+        handed: Option<Handed>,
+    ) -> Result<(), ConnectionError> {
         let header = self.header().await?;
         if header.correlation_id != prefix.correlation_id {
             return Err(ConnectionError::Broker(WireError::Correlation {
@@ -124,12 +135,19 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         }
         let total = header.size.saturating_add(4);
         match then {
-            Then::Relay => self.stream(total).await,
+            Then::Relay => {
+                if let Some(handed) = handed {
+                    handed.relayed(&self.gateway.metrics);
+                }
+                self.stream(total).await
+            }
             Then::Rewrite => {
                 let frame = self.whole(total).await?;
+                let came = came(handed);
                 self.holding.cover(total.saturating_mul(2)).await;
                 let rewritten = self.rewrite(prefix, &frame)?;
                 drop(frame);
+                self.count(came);
                 self.write(&rewritten).await
             }
             Then::Login(attempt) => {
@@ -144,7 +162,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                 Ok(())
             }
             Then::RewriteTail => self.stream_and_rewrite_tail(prefix, header).await,
-            Then::Merge(pending) => self.merge(prefix, total, *pending).await,
+            Then::Merge(pending) => self.merge(prefix, total, *pending, handed).await,
         }
     }
 
@@ -221,16 +239,26 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         prefix: RequestPrefix,
         total: usize,
         pending: PendingAnswer,
+        handed: Option<Handed>,
     ) -> Result<(), ConnectionError> {
         let broker = self.whole(total).await?;
+        let came = came(handed);
         // Its copies: merged, then rewritten.
         self.holding.cover(total.saturating_mul(2).saturating_add(pending.bytes)).await;
         let merged = pending.shape.merge(&broker).map_err(ConnectionError::Broker)?;
         drop(broker);
         let merged = self.rewrite(prefix, &merged)?;
+        self.count(came);
         self.write(&merged).await?;
         pending.tickets.into_iter().for_each(super::sequence_guard::GapTicket::told);
         Ok(())
+    }
+
+    /// Counts the request of an answer that came then and is finished now.
+    fn count(&self, came: Option<(Handed, Instant)>) {
+        if let Some((handed, came)) = came {
+            handed.rewritten(came, &self.gateway.metrics);
+        }
     }
 
     fn rewrite(&self, prefix: RequestPrefix, frame: &Frame) -> Result<Frame, ConnectionError> {
@@ -281,4 +309,9 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         }
         Ok(())
     }
+}
+
+/// Takes down when the answer to a Produce request came; nobody asks it of others.
+fn came(handed: Option<Handed>) -> Option<(Handed, Instant)> {
+    handed.map(|handed| (handed, Instant::now()))
 }
