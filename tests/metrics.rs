@@ -117,7 +117,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.types.contains_key(name), "{name}");
     }
-    let closed: [(&str, &str, BTreeSet<&str>); 9] = [
+    let closed: [(&str, &str, BTreeSet<&str>); 10] = [
         ("bytes_total", "direction", ["broker_to_client", "client_to_broker"].into()),
         (
             "clients_turned_away_total",
