@@ -82,6 +82,20 @@ fn the_rules_are_taken_and_their_tests_pass() {
     }
 }
 
+/// What an answer holds, in whatever chunks it came.
+fn body(reply: &http::Reply) -> String {
+    if !reply.head.contains("transfer-encoding: chunked") {
+        return reply.body.clone();
+    }
+    let (mut whole, mut rest) = (String::new(), reply.body.as_str());
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let (chunk, after) = after.split_at(usize::from_str_radix(size, 16).unwrap());
+        whole.push_str(chunk);
+        rest = after.strip_prefix("\r\n").unwrap_or_default();
+    }
+    whole
+}
+
 /// A running Prometheus. It is killed when dropped.
 struct Prometheus {
     child: Child,
@@ -128,7 +142,7 @@ impl Prometheus {
         while tokio::time::Instant::now() < patience {
             assert!(self.child.try_wait().unwrap().is_none(), "Prometheus has ended");
             if let Some(reply) = http::try_get(&self.address, path).await {
-                last = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
+                last = serde_json::from_str(&body(&reply)).unwrap_or(Value::Null);
                 if wanted(&last) {
                     return last;
                 }

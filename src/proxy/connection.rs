@@ -350,7 +350,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         frame: &OpaqueFrame,
         then: Then,
     ) -> Result<Goes, ConnectionError> {
-        self.in_flight.push(Owed::Broker { prefix, then, handed: None }, 0);
+        self.in_flight.push(Owed::Broker { prefix, then }, 0);
         self.broker.opaque(frame).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }
@@ -422,7 +422,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
             None => Then::Relay,
         };
-        self.in_flight.push(Owed::Broker { prefix, then, handed: Some(handed) }, waiting);
+        self.in_flight.hand(handed);
+        self.in_flight.push(Owed::Broker { prefix, then }, waiting);
         self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)
     }

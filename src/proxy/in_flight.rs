@@ -25,8 +25,6 @@ pub enum Owed<T> {
         prefix: RequestPrefix,
         /// What is to be done with the answer.
         then: T,
-        /// Since when the broker has a Produce request.
-        handed: Option<Handed>,
     },
     /// An answer that was made here.
     Local(Frame),
@@ -40,6 +38,8 @@ const MAX_WAITING_BYTES: usize = MIB;
 pub struct InFlight<T> {
     limit: usize,
     queue: Mutex<Queue<T>>,
+    /// Since when the broker has the Produce requests among them, in the same order. Apart, as most connections have none.
+    handed: Mutex<VecDeque<Handed>>,
     pushed: Notify,
     settled: Notify,
 }
@@ -62,7 +62,13 @@ impl<T> InFlight<T> {
     pub fn new(limit: usize) -> Self {
         let waiting = VecDeque::new();
         let queue = Queue { waiting, taken: 0, taken_bytes: 0, bytes: 0, closed: false };
-        Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
+        Self {
+            limit,
+            queue: Mutex::new(queue),
+            handed: Mutex::default(),
+            pushed: Notify::new(),
+            settled: Notify::new(),
+        }
     }
 
     /// Waits until one more request may be owed an answer; says whether it had to.
@@ -100,6 +106,16 @@ impl<T> InFlight<T> {
         queue.bytes = queue.bytes.saturating_add(bytes);
         drop(queue);
         self.pushed.notify_one();
+    }
+
+    /// Takes note that a Produce request is handed to the broker. Comes before its push.
+    pub fn hand(&self, handed: Handed) {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).push_back(handed);
+    }
+
+    /// Since when the broker has had the Produce request whose answer is here: the oldest.
+    pub fn handed(&self) -> Option<Handed> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     /// Nothing more will be pushed.
@@ -169,7 +185,7 @@ mod tests {
 
     fn broker(correlation_id: i32) -> Owed<()> {
         let prefix = RequestPrefix { api_key: 0, api_version: 9, correlation_id };
-        Owed::Broker { prefix, then: (), handed: None }
+        Owed::Broker { prefix, then: () }
     }
 
     fn id(owed: Option<Owed<()>>) -> Option<i32> {

@@ -21,7 +21,9 @@ use crate::{
     limits::KIB,
     metrics::Direction,
     wire::{
-        Frame, WireError, frame,
+        Frame, WireError,
+        api::ApiKey,
+        frame,
         frame::ResponseHeader,
         prefix::RequestPrefix,
         rewrite, sasl,
@@ -64,9 +66,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         while let Some(owed) = self.next_owed().await? {
             match owed {
                 Owed::Local(response) => self.write(&response).await?,
-                Owed::Broker { prefix, then, handed } => {
-                    self.answer(prefix, then, handed).await?;
-                }
+                Owed::Broker { prefix, then } => self.answer(prefix, then).await?,
             }
             // Under TLS, what was taken is not yet on its way.
             self.client.flush().await.map_err(ConnectionError::ClientIo)?;
@@ -120,12 +120,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         ConnectionError::Broker(WireError::Correlation { actual, expected: -1 })
     }
 
-    async fn answer(
-        &mut self,
-        prefix: RequestPrefix,
-        then: Then,
-        handed: Option<Handed>,
-    ) -> Result<(), ConnectionError> {
+    async fn answer(&mut self, prefix: RequestPrefix, then: Then) -> Result<(), ConnectionError> {
         let header = self.header().await?;
         if header.correlation_id != prefix.correlation_id {
             return Err(ConnectionError::Broker(WireError::Correlation {
@@ -136,18 +131,18 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         let total = header.size.saturating_add(4);
         match then {
             Then::Relay => {
-                if let Some(handed) = handed {
+                if let Some(handed) = self.handed(prefix) {
                     handed.relayed(&self.gateway.metrics);
                 }
                 self.stream(total).await
             }
             Then::Rewrite => {
                 let frame = self.whole(total).await?;
-                let came = came(handed);
+                let came = came(prefix);
                 self.holding.cover(total.saturating_mul(2)).await;
                 let rewritten = self.rewrite(prefix, &frame)?;
                 drop(frame);
-                self.count(came);
+                self.count(prefix, came);
                 self.write(&rewritten).await
             }
             Then::Login(attempt) => {
@@ -162,7 +157,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                 Ok(())
             }
             Then::RewriteTail => self.stream_and_rewrite_tail(prefix, header).await,
-            Then::Merge(pending) => self.merge(prefix, total, *pending, handed).await,
+            Then::Merge(pending) => self.merge(prefix, total, *pending).await,
         }
     }
 
@@ -239,26 +234,30 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         prefix: RequestPrefix,
         total: usize,
         pending: PendingAnswer,
-        handed: Option<Handed>,
     ) -> Result<(), ConnectionError> {
         let broker = self.whole(total).await?;
-        let came = came(handed);
+        let came = came(prefix);
         // Its copies: merged, then rewritten.
         self.holding.cover(total.saturating_mul(2).saturating_add(pending.bytes)).await;
         let merged = pending.shape.merge(&broker).map_err(ConnectionError::Broker)?;
         drop(broker);
         let merged = self.rewrite(prefix, &merged)?;
-        self.count(came);
+        self.count(prefix, came);
         self.write(&merged).await?;
         pending.tickets.into_iter().for_each(super::sequence_guard::GapTicket::told);
         Ok(())
     }
 
-    /// Counts the request of an answer that came then and is finished now.
-    fn count(&self, came: Option<(Handed, Instant)>) {
-        if let Some((handed, came)) = came {
+    /// Counts the Produce request whose answer came then and is finished now.
+    fn count(&self, prefix: RequestPrefix, came: Option<Instant>) {
+        if let (Some(handed), Some(came)) = (self.handed(prefix), came) {
             handed.rewritten(came, &self.gateway.metrics);
         }
+    }
+
+    /// Since when the broker has had the Produce request that is answered; nobody asks it of others.
+    fn handed(&self, prefix: RequestPrefix) -> Option<Handed> {
+        if is_produce(prefix) { self.in_flight.handed() } else { None }
     }
 
     fn rewrite(&self, prefix: RequestPrefix, frame: &Frame) -> Result<Frame, ConnectionError> {
@@ -311,7 +310,11 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
     }
 }
 
-/// Takes down when the answer to a Produce request came; nobody asks it of others.
-fn came(handed: Option<Handed>) -> Option<(Handed, Instant)> {
-    handed.map(|handed| (handed, Instant::now()))
+/// Now, if it is a Produce request whose answer came.
+fn came(prefix: RequestPrefix) -> Option<Instant> {
+    is_produce(prefix).then(Instant::now)
+}
+
+fn is_produce(prefix: RequestPrefix) -> bool {
+    ApiKey(prefix.api_key) == ApiKey::PRODUCE
 }

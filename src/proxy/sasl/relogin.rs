@@ -35,7 +35,7 @@ async fn exchange<W: AsyncWrite + Unpin>(
     loop {
         let (answered, answer) = oneshot::channel();
         let then = Then::OwnLogin(answered);
-        in_flight.push(Owed::Broker { prefix: request.prefix(), then, handed: None }, 0);
+        in_flight.push(Owed::Broker { prefix: request.prefix(), then }, 0);
         broker.own(&request).await.map_err(ConnectionError::BrokerIo)?;
         // The way of responses ends the connection when it fails; this one then waits for nothing more.
         let answer = answer.await.map_err(|_| ConnectionError::OwnLogin(LoginError::Ending))?;
