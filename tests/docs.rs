@@ -109,7 +109,9 @@ fn the_readme_has_every_exit_code() {
 fn every_example_of_a_configuration_is_one() {
     let mut examples = 0;
     for document in documents() {
-        for example in fenced(&text(&document), "yaml") {
+        let blocks = fenced(&text(&document), "yaml");
+        // Manifests are held by tests of their own.
+        for example in blocks.iter().filter(|example| !example.contains("apiVersion:")) {
             let mut file = example.clone();
             for (section, least) in
                 [("upstream", "bootstrap: [kafka:9092]"), ("registry", "url: http://registry:8081")]

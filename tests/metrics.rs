@@ -248,6 +248,36 @@ async fn traffic_is_counted() {
 }
 
 #[tokio::test]
+async fn what_a_broker_takes_is_told_apart_and_counted_with_its_answer() {
+    let (broker, registry) = (FakeBroker::start().await, Registry::start().await);
+    registry.id(1, USER);
+    let wire = Valve::to(&broker.address()).await;
+    let proxy = Proxy::start(&[wire.address()], &registry.url(), "").await;
+    let counts = async || {
+        let scrape = scrape(&admin(&proxy)).await;
+        ["own", "broker"].map(|part| scrape.value(&format!("produce_{part}_seconds_count")))
+    };
+    // Metadata and the like count in neither.
+    assert_eq!(counts().await, [0.0, 0.0]);
+    for (version, expected) in [(9, [1.0, 1.0]), (12, [2.0, 2.0])] {
+        let mut client = Client::connect(&proxy.bootstrap()).await;
+        wire.shut();
+        let before = counts().await;
+        let request = Produce::to("users", 0, TestBatch::of([good()]).encode());
+        let known = broker.received().len();
+        client.send(version, &request.request(version)).await;
+        while broker.received().len() == known {
+            tokio::task::yield_now().await;
+        }
+        let own = before.map(|count| count + 1.0)[0];
+        assert_eq!(counts().await, [own, before[1]], "v{version}: the broker still has it");
+        wire.open();
+        client.receive_frame().await.unwrap();
+        assert_eq!(counts().await, expected, "v{version}");
+    }
+}
+
+#[tokio::test]
 async fn topics_past_the_bound_are_counted_as_other() {
     let mut world = World::new("metrics: {max_topics: 2}\n").await;
     for topic in ["a", "b", "c", "d", "a", "not a topic"] {

@@ -148,10 +148,10 @@ impl TopicMetrics {
     }
 
     fn write_records(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        for verdict in RecordVerdict::ALL {
-            for reason in std::iter::once(None).chain(Reason::ALL.map(Some)) {
-                let counter = self.record_counter(verdict, reason);
-                let value = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
+        for (verdict, counters) in RecordVerdict::ALL.into_iter().zip(&self.records) {
+            let reasons = std::iter::once(None).chain(Reason::ALL.map(Some));
+            for (reason, counter) in reasons.zip(counters) {
+                let value = counter.load(Ordering::Relaxed);
                 if value > 0 || verdict.expects(reason) {
                     out.write_str("schemaward_records_total{reason=\"")?;
                     out.write_str(reason.map_or("none", Reason::label))?;

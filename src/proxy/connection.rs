@@ -17,7 +17,6 @@ use super::{
     budget::Eviction,
     gateway::Gateway,
     in_flight::{InFlight, Owed},
-    own_time::Handed,
     peer::Peer,
     produce::{Judged, PendingAnswer, ProduceGate},
     pulse::{self, Lapse, Pulse, Side, Watched},
@@ -323,7 +322,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
                 // That others are owed answers is no time of our own.
                 let began = if waited { Instant::now() } else { at };
                 let judged = self.judge(&frame, at).await?;
-                self.forward(prefix, judged, Handed::now(began)).await
+                self.gateway.metrics.produce_own(began.elapsed());
+                self.forward(prefix, judged).await
             }
             Request::TooNewApiVersions => {
                 let refusal = rewrite::api_versions_refusal(prefix.correlation_id);
@@ -388,19 +388,15 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         &mut self,
         prefix: RequestPrefix,
         judged: Judged,
-        handed: Handed,
     ) -> Result<Goes, ConnectionError> {
         let Judged { cleared, answer, forwarded, acks } = judged;
-        let metrics = &self.gateway.metrics;
         if answer.is_some() && self.peer.is_gone() {
             // Nobody will be told, so nobody resends in order: what is pipelined behind the refused batch must not
             // overtake it.
-            handed.unanswered(metrics);
             self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
             return Ok(Goes::Down);
         }
         if acks == 0 {
-            handed.unanswered(metrics);
             let refused = answer.is_some();
             if forwarded > 0 {
                 self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
@@ -410,7 +406,6 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         }
         if let (Some(answer), 0, true) = (&answer, forwarded, prefix.api_version < 3) {
             // A broker takes no such request, not even an empty one.
-            handed.unanswered(metrics);
             let response = answer.shape.local()?;
             let bytes = response.bytes().len();
             self.in_flight.push(Owed::Local(response), bytes);
@@ -422,7 +417,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
             None => Then::Relay,
         };
-        self.in_flight.hand(handed);
+        // That a broker takes a request slowly is time of the broker.
+        self.in_flight.hand(Instant::now());
         self.in_flight.push(Owed::Broker { prefix, then }, waiting);
         self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)

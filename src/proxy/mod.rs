@@ -11,7 +11,6 @@ pub mod entrance;
 pub mod gateway;
 pub mod in_flight;
 pub mod listener;
-pub mod own_time;
 pub mod peer;
 pub mod probe;
 pub mod produce;

@@ -3,17 +3,13 @@
 use std::{cmp, io};
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{
     budget::{Holding, Stage},
     connection::{ConnectionError, Then},
     gateway::Gateway,
     in_flight::{InFlight, Owed},
-    own_time::Handed,
     produce::PendingAnswer,
     reader::{Buffered, KEPT_BYTES, ReadError},
 };
@@ -131,18 +127,15 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         let total = header.size.saturating_add(4);
         match then {
             Then::Relay => {
-                if let Some(handed) = self.handed(prefix) {
-                    handed.relayed(&self.gateway.metrics);
-                }
+                self.count(prefix);
                 self.stream(total).await
             }
             Then::Rewrite => {
                 let frame = self.whole(total).await?;
-                let came = came(prefix);
+                self.count(prefix);
                 self.holding.cover(total.saturating_mul(2)).await;
                 let rewritten = self.rewrite(prefix, &frame)?;
                 drop(frame);
-                self.count(prefix, came);
                 self.write(&rewritten).await
             }
             Then::Login(attempt) => {
@@ -236,28 +229,24 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         pending: PendingAnswer,
     ) -> Result<(), ConnectionError> {
         let broker = self.whole(total).await?;
-        let came = came(prefix);
+        self.count(prefix);
         // Its copies: merged, then rewritten.
         self.holding.cover(total.saturating_mul(2).saturating_add(pending.bytes)).await;
         let merged = pending.shape.merge(&broker).map_err(ConnectionError::Broker)?;
         drop(broker);
         let merged = self.rewrite(prefix, &merged)?;
-        self.count(prefix, came);
         self.write(&merged).await?;
         pending.tickets.into_iter().for_each(super::sequence_guard::GapTicket::told);
         Ok(())
     }
 
-    /// Counts the Produce request whose answer came then and is finished now.
-    fn count(&self, prefix: RequestPrefix, came: Option<Instant>) {
-        if let (Some(handed), Some(came)) = (self.handed(prefix), came) {
-            handed.rewritten(came, &self.gateway.metrics);
+    /// Counts what the broker took for the Produce request whose answer is here; nobody asks it of others.
+    fn count(&self, prefix: RequestPrefix) {
+        if ApiKey(prefix.api_key) == ApiKey::PRODUCE
+            && let Some(handed) = self.in_flight.answered()
+        {
+            self.gateway.metrics.produce_broker(handed.elapsed());
         }
-    }
-
-    /// Since when the broker has had the Produce request that is answered; nobody asks it of others.
-    fn handed(&self, prefix: RequestPrefix) -> Option<Handed> {
-        if is_produce(prefix) { self.in_flight.handed() } else { None }
     }
 
     fn rewrite(&self, prefix: RequestPrefix, frame: &Frame) -> Result<Frame, ConnectionError> {
@@ -308,13 +297,4 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         }
         Ok(())
     }
-}
-
-/// Now, if it is a Produce request whose answer came.
-fn came(prefix: RequestPrefix) -> Option<Instant> {
-    is_produce(prefix).then(Instant::now)
-}
-
-fn is_produce(prefix: RequestPrefix) -> bool {
-    ApiKey(prefix.api_key) == ApiKey::PRODUCE
 }
