@@ -259,6 +259,23 @@ fn topics_past_the_bound_are_counted_together() {
 }
 
 #[test]
+fn the_bound_may_be_moved_and_who_has_a_label_keeps_it() {
+    let metrics = Metrics::new(1);
+    assert_eq!(metrics.topic("a").name(), "a");
+    assert_eq!(metrics.topic("b").name(), "other");
+    metrics.allow_topics(700);
+    for number in 0..699 {
+        let name = format!("topic-{number:03}");
+        assert_eq!(metrics.topic(&name).name(), name);
+    }
+    metrics.allow_topics(0);
+    assert_eq!(metrics.topic("topic-698").name(), "topic-698");
+    assert_eq!(metrics.topic("c").name(), "other");
+    let scrape = scrape(&metrics);
+    assert_eq!(scrape.starting_with("schemaward_batches_total{"), 701 * 4);
+}
+
+#[test]
 fn names_that_no_topic_can_have_take_no_label() {
     let metrics = Metrics::new(2);
     let long = "x".repeat(250);

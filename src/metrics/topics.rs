@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -44,7 +44,7 @@ impl RecordVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Accepted => 0,
             Self::Observed => 1,
@@ -91,7 +91,7 @@ impl BatchVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Forwarded => 0,
             Self::Observed => 1,
@@ -108,8 +108,8 @@ const REASONS: usize = Reason::ALL.len() + 1;
 #[derive(Debug)]
 pub struct TopicMetrics {
     name: Box<str>,
-    records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
-    batches: [AtomicU64; BatchVerdict::ALL.len()],
+    pub(super) records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
+    pub(super) batches: [AtomicU64; BatchVerdict::ALL.len()],
 }
 
 impl TopicMetrics {
@@ -141,7 +141,11 @@ impl TopicMetrics {
         }
     }
 
-    fn record_counter(&self, verdict: RecordVerdict, reason: Option<Reason>) -> Option<&AtomicU64> {
+    pub(super) fn record_counter(
+        &self,
+        verdict: RecordVerdict,
+        reason: Option<Reason>,
+    ) -> Option<&AtomicU64> {
         let position = reason.map(|reason| Reason::ALL.iter().position(|other| *other == reason));
         let column = position.map_or(Some(0), |position| Some(position? + 1))?;
         self.records.get(verdict.index())?.get(column)
@@ -197,19 +201,25 @@ fn write_end(out: &mut impl fmt::Write, verdict: &str, value: u64) -> fmt::Resul
 /// All topics.
 #[derive(Debug)]
 pub(super) struct Topics {
+    max: AtomicUsize,
     other: Arc<TopicMetrics>,
     by_name: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
-    /// The same in the order in which they came, up to the bound: a scrape reads them without the lock.
-    named: Box<[OnceLock<Arc<TopicMetrics>>]>,
+    in_order: InOrder,
 }
 
 impl Topics {
     pub(super) fn new(max: usize) -> Self {
         Self {
+            max: AtomicUsize::new(max),
             other: TopicMetrics::new(OTHER),
             by_name: RwLock::default(),
-            named: std::iter::repeat_with(OnceLock::new).take(max).collect(),
+            in_order: InOrder::default(),
         }
+    }
+
+    /// Allows `max` topics by name. Those that have their label keep it.
+    pub(super) fn allow(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
@@ -229,16 +239,22 @@ impl Topics {
         if let Some(topic) = by_name.get(name) {
             return topic.clone();
         }
-        let Some(place) = self.named.get(by_name.len()) else { return self.other.clone() };
-        let topic = place.get_or_init(|| TopicMetrics::new(name)).clone();
+        if by_name.len() >= self.max.load(Ordering::Relaxed) {
+            return self.other.clone();
+        }
+        let Some(topic) = self.in_order.add(by_name.len(), TopicMetrics::new(name)) else {
+            return self.other.clone();
+        };
         by_name.insert(name.into(), topic.clone());
         topic
     }
 
-    /// The topics as they are now.
-    fn all(&self) -> impl Iterator<Item = &TopicMetrics> {
-        let named = self.named.iter().map_while(OnceLock::get);
-        named.chain(std::iter::once(&self.other)).map(|topic| &**topic)
+    /// The topics as they are now, sorted. It takes no lock.
+    pub(super) fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
+        let mut topics: Vec<_> = self.in_order.iter().cloned().collect();
+        topics.push(self.other.clone());
+        topics.sort_by(|left, right| left.name.cmp(&right.name));
+        topics
     }
 
     /// Writes every series of every topic in Prometheus' text format.
@@ -246,12 +262,46 @@ impl Topics {
     /// # Errors
     /// Those of `out`.
     pub(super) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let topics = self.snapshot();
         out.write_str(BATCHES_HEAD)?;
-        self.all().try_for_each(|topic| topic.write_batches(out))?;
+        topics.iter().try_for_each(|topic| topic.write_batches(out))?;
         out.write_str(RECORDS_HEAD)?;
-        self.all().try_for_each(|topic| topic.write_records(out))
+        topics.iter().try_for_each(|topic| topic.write_records(out))
     }
 }
+
+type Chunk = Box<[OnceLock<Arc<TopicMetrics>>]>;
+
+/// Topics in the order in which they came. It only grows, by one at a time, and is read without a lock.
+#[derive(Debug)]
+struct InOrder {
+    chunks: Box<[OnceLock<Chunk>]>,
+}
+
+impl Default for InOrder {
+    fn default() -> Self {
+        Self { chunks: std::iter::repeat_with(OnceLock::new).take(MAX_CHUNKS).collect() }
+    }
+}
+
+impl InOrder {
+    /// Adds what is at `place`, the first that is free. `None`: there is none.
+    fn add(&self, place: usize, topic: Arc<TopicMetrics>) -> Option<Arc<TopicMetrics>> {
+        let chunk = self.chunks.get(place / CHUNK_TOPICS)?;
+        let new = || std::iter::repeat_with(OnceLock::new).take(CHUNK_TOPICS).collect();
+        let slot = chunk.get_or_init(new).get(place % CHUNK_TOPICS)?;
+        Some(slot.get_or_init(|| topic).clone())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<TopicMetrics>> {
+        let chunks = self.chunks.iter().map_while(OnceLock::get);
+        chunks.flatten().map_while(OnceLock::get)
+    }
+}
+
+const CHUNK_TOPICS: usize = 256;
+/// As many as `metrics.max_topics` may be, and a few more.
+const MAX_CHUNKS: usize = 400;
 
 const BATCHES_HEAD: &str = "\
 # HELP schemaward_batches_total Record batches by what became of them; other is all topics past the bound.
