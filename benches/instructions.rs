@@ -11,7 +11,9 @@ use std::{hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use kafka_protocol::records::Compression;
+use schemaward::metrics::{BatchVerdict, Metrics, RecordVerdict};
 use schemaward::proxy::produce::ProduceGate;
+use schemaward::reason::Reason;
 use schemaward::record::{Batch, Scratch, Unlimited};
 use schemaward::validate::convention::Conventions;
 use schemaward::validate::judge::{Resolved, Workspace};
@@ -34,7 +36,7 @@ struct Case {
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 38] = [
+const CASES: [Case; 39] = [
     Case { name: "checksum", units: RECORDS, unit: "record", run: checksum },
     Case { name: "walk", units: RECORDS, unit: "record", run: walk },
     Case { name: "judge-avro", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], RECORDS) },
@@ -45,6 +47,7 @@ const CASES: [Case; 38] = [
     Case { name: "parse", units: 1, unit: "request", run: |rounds| parse(rounds, 1) },
     Case { name: "parse-many-partitions", units: 100, unit: "partition", run: |rounds| parse(rounds, PARTITIONS) },
     Case { name: "gate-one-record", units: 1, unit: "request", run: gate },
+    Case { name: "scrape-of-1000-topics", units: 1_000, unit: "topic", run: scrape },
     Case { name: "avro-event", units: 1, unit: "datum", run: |rounds| formats::avro_check("event", rounds) },
     Case { name: "avro-event-by-apache-avro", units: 1, unit: "datum", run: |rounds| formats::avro_by_apache_avro("event", rounds) },
     Case { name: "avro-event-by-serde-avro-fast", units: 1, unit: "datum", run: |rounds| formats::avro_by_serde_avro_fast("event", rounds) },
@@ -125,6 +128,20 @@ fn parse(rounds: usize, partitions: i32) {
     let frame = request(partitions);
     for _ in 0..rounds {
         assert_eq!(ProduceRequest::parse(black_box(&frame)).unwrap().topics.len(), 1);
+    }
+}
+
+/// All families of a process that has seen as many topics as have labels of their own.
+fn scrape(rounds: usize) {
+    let metrics = Metrics::new(1_000);
+    for number in 0..1_000 {
+        let topic = metrics.topic(&format!("a-department.a-service.some-events-{number}"));
+        topic.records(RecordVerdict::Accepted, None, 123_456_789);
+        topic.records(RecordVerdict::Rejected, Some(Reason::PayloadInvalid), 12_345);
+        topic.batch(BatchVerdict::Forwarded);
+    }
+    for _ in 0..rounds {
+        black_box(metrics.encode());
     }
 }
 

@@ -103,6 +103,7 @@ impl App {
         let gateway = Arc::new(gateway(source, &config, metrics, draining));
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
+        gateway.metrics.max_connections(config.listen.max_connections);
         let listeners = bind(&config, &gateway)?;
         let first = listeners.first();
         let bootstrap = match first.map(|listener| listener.accept.local_addr()) {

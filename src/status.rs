@@ -64,7 +64,7 @@ pub fn levels(addresses: &AddressMap, budget: &MemoryBudget, guard: &SequenceGua
         memory_budget_evictions: budget.evictions_total(),
         memory_budget_used_bytes: whole(budget.used()),
         memory_budget_waits: budget.waits_total(),
-        nodes_outside_map: whole(addresses.outside().len()),
+        nodes_outside_map: whole(addresses.outside_count()),
         sequence_gaps_open: whole(guard.open_gaps()),
     }
 }

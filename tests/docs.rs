@@ -19,7 +19,15 @@ use std::{
 
 use schemaward::{config::Config, metrics::Metrics, reason::Reason};
 
-const DOCUMENTS: [&str; 4] = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"];
+/// Those at the top, and all in `docs/`.
+fn documents() -> Vec<String> {
+    let top = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"];
+    let more = fs::read_dir(root().join("docs")).unwrap();
+    let more = more.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_string_lossy()));
+    let mut all: Vec<_> = more.filter(|name| name.ends_with(".md")).collect();
+    all.sort();
+    top.map(str::to_owned).into_iter().chain(all).collect()
+}
 
 #[test]
 fn the_readme_has_every_key_of_the_configuration_with_its_default() {
@@ -32,7 +40,7 @@ fn the_readme_has_every_key_of_the_configuration_with_its_default() {
 }
 
 #[test]
-fn the_readme_has_every_metric() {
+fn the_reference_has_every_metric() {
     let metrics = Metrics::new(10);
     metrics.topic("orders").batch(schemaward::metrics::BatchVerdict::Forwarded);
     metrics.request("Produce");
@@ -46,13 +54,13 @@ fn the_readme_has_every_metric() {
         let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
         writeln!(table, "| `{name}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
     }
-    generated("README.md", "metrics", &table);
+    generated("docs/metrics.md", "metrics", &table);
 }
 
 #[test]
-fn the_readme_has_every_reason_with_its_code_in_the_order_of_the_enum() {
-    let readme = text("README.md");
-    let section = section(&readme, "Reasons");
+fn the_reasons_are_all_there_with_their_codes_in_the_order_of_the_enum() {
+    let reasons = text("docs/reasons.md");
+    let section = section(&reasons, "All of them");
     let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
     let labels: Vec<_> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
     assert_eq!(labels, Reason::ALL.map(Reason::label));
@@ -60,7 +68,32 @@ fn the_readme_has_every_reason_with_its_code_in_the_order_of_the_enum() {
         let code = reason.error_code().0.to_string();
         let codes = row[1].split(|character: char| !character.is_ascii_digit());
         assert!(codes.into_iter().any(|it| it == code), "{}: {code}", reason.label());
-        assert!(row.len() == 4 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(row.len() == 3 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+    }
+}
+
+#[test]
+fn every_reason_has_a_section_with_cause_what_clients_see_and_cure() {
+    let reasons = text("docs/reasons.md");
+    let found: Vec<_> =
+        reasons.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`')).collect();
+    assert_eq!(found, Reason::ALL.map(Reason::label));
+    for reason in found {
+        let section = section(&reasons, &format!("`{reason}`"));
+        for part in ["**Cause:** ", "**Clients:** ", "**Cure:** "] {
+            assert_eq!(section.matches(part).count(), 1, "{reason}: {part}");
+        }
+    }
+}
+
+#[test]
+fn the_index_names_every_document() {
+    let index = text("docs/README.md");
+    let links = links(&index);
+    for document in documents() {
+        if let Some(name) = document.strip_prefix("docs/").filter(|name| *name != "README.md") {
+            assert!(links.iter().any(|link| link == name), "docs/README.md does not name {name}");
+        }
     }
 }
 
@@ -75,8 +108,10 @@ fn the_readme_has_every_exit_code() {
 #[test]
 fn every_example_of_a_configuration_is_one() {
     let mut examples = 0;
-    for document in DOCUMENTS {
-        for example in fenced(&text(document), "yaml") {
+    for document in documents() {
+        let blocks = fenced(&text(&document), "yaml");
+        // Manifests are held by tests of their own.
+        for example in blocks.iter().filter(|example| !example.contains("apiVersion:")) {
             let mut file = example.clone();
             for (section, least) in
                 [("upstream", "bootstrap: [kafka:9092]"), ("registry", "url: http://registry:8081")]
@@ -85,7 +120,7 @@ fn every_example_of_a_configuration_is_one() {
                     writeln!(file, "{section}: {{{least}}}").unwrap();
                 }
             }
-            let parsed = Config::parse(&file, document, std::iter::empty());
+            let parsed = Config::parse(&file, &document, std::iter::empty());
             assert!(parsed.is_ok(), "{}\n{file}", parsed.unwrap_err());
             examples += 1;
         }
@@ -96,8 +131,8 @@ fn every_example_of_a_configuration_is_one() {
 #[test]
 fn every_file_and_every_test_that_is_named_exists() {
     let mut missing = Vec::new();
-    for document in DOCUMENTS {
-        for name in quoted(&text(document)).into_iter().filter(|name| names_a_file(name)) {
+    for document in documents() {
+        for name in quoted(&text(&document)).into_iter().filter(|name| names_a_file(name)) {
             let (path, test) = name.split_once("::").unwrap_or((&name, ""));
             let found = match fs::read_to_string(root().join(path)) {
                 Ok(source) => test.is_empty() || source.contains(&format!("fn {test}(")),
@@ -144,8 +179,8 @@ fn the_architecture_has_every_difference_between_readers_of_avro() {
 
 #[test]
 fn nothing_points_to_where_nobody_else_is() {
-    for document in DOCUMENTS {
-        let text = text(document);
+    for document in documents() {
+        let text = text(&document);
         for (number, line) in text.lines().enumerate() {
             for wrong in ["/root/", "/home/", "/tmp/", "/work/"] {
                 assert!(!line.contains(wrong), "{document}:{}: {line}", number + 1);
@@ -153,9 +188,10 @@ fn nothing_points_to_where_nobody_else_is() {
         }
         for target in links(&text).into_iter().filter(|target| !target.contains("://")) {
             let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let file = if file.is_empty() { document } else { file };
-            assert!(root().join(file).exists(), "{document}: {target}");
-            let known = anchor.is_empty() || anchors(&self::text(file)).contains(anchor);
+            let folder = Path::new(&document).parent().unwrap();
+            let file = if file.is_empty() { document.clone() } else { below(folder, file) };
+            assert!(root().join(&file).exists(), "{document}: {target}");
+            let known = anchor.is_empty() || anchors(&self::text(&file)).contains(anchor);
             assert!(known, "{document}: {target}");
         }
     }
@@ -163,6 +199,19 @@ fn nothing_points_to_where_nobody_else_is() {
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What a relative link in a document of `folder` points to.
+fn below(folder: &Path, link: &str) -> String {
+    let mut parts: Vec<_> = folder.iter().collect();
+    for part in Path::new(link).iter() {
+        if part == ".." {
+            parts.pop().expect("within the repository");
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.iter().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 fn text(path: &str) -> String {
@@ -183,7 +232,7 @@ fn generated(document: &str, name: &str, expected: &str) {
     if std::env::var_os("BLESS").is_some() {
         let written = format!("{}{expected}{}", &text[..start], &text[end..]);
         // In one step: other tests may be reading it.
-        let aside = root().join("target").join(document);
+        let aside = root().join("target").join(document.replace('/', "-"));
         fs::write(&aside, written).unwrap();
         fs::rename(aside, root().join(document)).unwrap();
     } else {
@@ -306,7 +355,7 @@ fn quoted(text: &str) -> BTreeSet<String> {
 }
 
 fn names_a_file(name: &str) -> bool {
-    let folders = ["src/", "tests/", "benches/", "config/", "deploy/", "scripts/", ".ci/"];
+    let folders = ["src/", "tests/", "benches/", "config/", "deploy/", "docs/", "scripts/", ".ci/"];
     folders.iter().any(|folder| name.starts_with(folder)) && !name.contains(' ')
 }
 

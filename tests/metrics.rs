@@ -24,20 +24,24 @@ const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fiel
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
-const FAMILIES: [(&str, &str); 26] = [
+const FAMILIES: [(&str, &str); 30] = [
     ("batches_total", "counter"),
     ("build_info", "gauge"),
     ("bytes_total", "counter"),
+    ("certificate_rotations_total", "counter"),
     ("clients_turned_away_total", "counter"),
     ("config_reloads_total", "counter"),
     ("connections", "gauge"),
     ("connections_closed_total", "counter"),
+    ("connections_max", "gauge"),
     ("connections_total", "counter"),
     ("memory_budget_bytes", "gauge"),
     ("memory_budget_evictions_total", "counter"),
     ("memory_budget_used_bytes", "gauge"),
     ("memory_budget_waits_total", "counter"),
     ("nodes_outside_map", "gauge"),
+    ("produce_broker_seconds", "histogram"),
+    ("produce_own_seconds", "histogram"),
     ("records_total", "counter"),
     ("registry_circuits_open", "gauge"),
     ("registry_request_seconds", "histogram"),
@@ -113,7 +117,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.types.contains_key(name), "{name}");
     }
-    let closed: [(&str, &str, BTreeSet<&str>); 9] = [
+    let closed: [(&str, &str, BTreeSet<&str>); 10] = [
         ("bytes_total", "direction", ["broker_to_client", "client_to_broker"].into()),
         (
             "clients_turned_away_total",
@@ -127,6 +131,7 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
             ]
             .into(),
         ),
+        ("certificate_rotations_total", "outcome", ["applied", "failed"].into()),
         ("config_reloads_total", "outcome", ["applied", "failed"].into()),
         ("registry_requests_avoided_total", "cause", ["budget", "circuit"].into()),
         ("registry_requests_total", "outcome", REGISTRY_OUTCOMES.into()),
@@ -232,10 +237,44 @@ async fn traffic_is_counted() {
     assert_eq!(after.value("schema_cache_entries"), 1.0);
     assert!(more("bytes_total{direction=\"client_to_broker\"}") > 100.0);
     assert!(more("bytes_total{direction=\"broker_to_client\"}") > 100.0);
+    for part in ["own", "broker"] {
+        assert_eq!(more(&format!("produce_{part}_seconds_count")), 2.0, "{part}");
+        assert!(more(&format!("produce_{part}_seconds_sum")) > 0.0, "{part}");
+    }
     assert_eq!(after.value("connections"), 1.0);
     assert_eq!(after.value("connections_total"), 1.0);
     drop(world.client);
     while scrape(&admin(&world.proxy)).await.value("connections") != 0.0 {}
+}
+
+#[tokio::test]
+async fn what_a_broker_takes_is_told_apart_and_counted_with_its_answer() {
+    let (broker, registry) = (FakeBroker::start().await, Registry::start().await);
+    registry.id(1, USER);
+    let wire = Valve::to(&broker.address()).await;
+    let proxy = Proxy::start(&[wire.address()], &registry.url(), "").await;
+    let counts = async || {
+        let scrape = scrape(&admin(&proxy)).await;
+        ["own", "broker"].map(|part| scrape.value(&format!("produce_{part}_seconds_count")))
+    };
+    // Metadata and the like count in neither.
+    assert_eq!(counts().await, [0.0, 0.0]);
+    for (version, expected) in [(9, [1.0, 1.0]), (12, [2.0, 2.0])] {
+        let mut client = Client::connect(&proxy.bootstrap()).await;
+        wire.shut();
+        let before = counts().await;
+        let request = Produce::to("users", 0, TestBatch::of([good()]).encode());
+        let known = broker.received().len();
+        client.send(version, &request.request(version)).await;
+        while broker.received().len() == known {
+            tokio::task::yield_now().await;
+        }
+        let own = before.map(|count| count + 1.0)[0];
+        assert_eq!(counts().await, [own, before[1]], "v{version}: the broker still has it");
+        wire.open();
+        client.receive_frame().await.unwrap();
+        assert_eq!(counts().await, expected, "v{version}");
+    }
 }
 
 #[tokio::test]

@@ -96,7 +96,8 @@ impl Stage {
     }
 
     async fn reloads(&self, outcome: &str) -> f64 {
-        self.metric(&format!("schemaward_config_reloads_total{{outcome=\"{outcome}\"}}")).await
+        self.metric(&format!("schemaward_certificate_rotations_total{{outcome=\"{outcome}\"}}"))
+            .await
     }
 
     /// Waits until the program has said it.

@@ -1,17 +1,28 @@
 //! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
 
 mod levels;
+mod produce;
 mod registry;
 mod topics;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
     core::Collector,
 };
 
-use self::{levels::LevelGauges, registry::RegistryCounters, topics::Topics};
+use self::{
+    levels::LevelGauges, produce::ProduceTimes, registry::RegistryCounters, topics::Topics,
+};
 pub use self::{
     levels::Levels,
     registry::AvoidedRequest,
@@ -202,12 +213,12 @@ impl ConnectionEnd {
     }
 }
 
-/// How a reload of the configuration went.
+/// How a reload went: of the configuration, or of the files of certificates and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// The new file is in force.
+    /// What is new is in force.
     Applied,
-    /// The new file is faulty; the old one stays in force.
+    /// What is new is faulty; what was in force stays so.
     Failed,
 }
 
@@ -234,13 +245,18 @@ pub struct Metrics {
     registry: Registry,
     topics: Topics,
     requests: IntCounterVec,
+    /// The children of `requests` that are expected: counted without the lock of their family.
+    expected_requests: OnceLock<HashMap<&'static str, IntCounter>>,
     connections: IntGauge,
+    connections_max: IntGauge,
     connections_total: IntCounter,
     connections_closed: [IntCounter; ConnectionEnd::ALL.len()],
     bytes: [IntCounter; 2],
     clients_turned_away: [IntCounter; TurnedAway::ALL.len()],
     upstream_errors: [IntCounter; UpstreamErrorKind::ALL.len()],
     config_reloads: [IntCounter; 2],
+    certificate_rotations: [IntCounter; 2],
+    produce_times: ProduceTimes,
     validation_seconds: Histogram,
     registry_requests: HashMap<&'static str, IntCounter>,
     registry_request_seconds: Histogram,
@@ -249,6 +265,8 @@ pub struct Metrics {
     cache_hits: IntCounter,
     cache_misses: IntCounter,
     levels: LevelGauges,
+    /// How long the text was that the last scrape got: the next one is about as long.
+    last_length: AtomicUsize,
 }
 
 impl Metrics {
@@ -259,17 +277,18 @@ impl Metrics {
         let version = options("build_info", "Always 1, with the version.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
         families.add(made(IntGauge::with_opts(version))).set(1);
-        let topics = families.add(Topics::new(max_topics));
         #[cfg(target_os = "linux")]
         families.add_boxed(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
-        Arc::new(Self::of(families, topics))
+        Arc::new(Self::of(families, Topics::new(max_topics)))
     }
 
     fn of(families: Families, topics: Topics) -> Self {
-        let (bytes, upstream_errors, config_reloads) = closed_families(&families);
+        let (bytes, upstream_errors) = closed_families(&families);
+        let (config_reloads, certificate_rotations) = reload_families(&families);
         Self {
             topics,
             requests: families.counters("requests_total", "Requests of clients, by api.", "api"),
+            expected_requests: OnceLock::new(),
             clients_turned_away: families.closed(
                 "clients_turned_away_total",
                 "Clients that were closed before their first Kafka byte, by cause.",
@@ -277,6 +296,8 @@ impl Metrics {
                 TurnedAway::ALL.map(TurnedAway::label),
             ),
             connections: families.gauge("connections", "Client connections that are open."),
+            connections_max: families
+                .gauge("connections_max", "Client connections that may be open at once."),
             connections_total: families.counter("connections_total", "Client connections so far."),
             connections_closed: families.closed(
                 "connections_closed_total",
@@ -287,6 +308,8 @@ impl Metrics {
             bytes,
             upstream_errors,
             config_reloads,
+            certificate_rotations,
+            produce_times: ProduceTimes::new(&families),
             validation_seconds: families.histogram(
                 "validation_seconds",
                 "Time of one walk over a record batch; no look-up is in it.",
@@ -313,8 +336,14 @@ impl Metrics {
             cache_misses: families
                 .counter("schema_cache_misses_total", "Look-ups that the cache could not answer."),
             levels: LevelGauges::new(&families),
+            last_length: AtomicUsize::new(0),
             registry: families.0,
         }
+    }
+
+    /// Allows `max_topics` topics by name from now on. Those that have their label keep it.
+    pub fn allow_topics(&self, max_topics: usize) {
+        self.topics.allow(max_topics);
     }
 
     /// The counters of a topic: to be kept by who counts. Past the bound, and for names that no topic can have, those of
@@ -326,7 +355,10 @@ impl Metrics {
 
     /// Counts a request; `api_label` is from the closed list of api names.
     pub fn request(&self, api_label: &'static str) {
-        self.requests.with_label_values(&[api_label]).inc();
+        match self.expected_requests.get().and_then(|expected| expected.get(api_label)) {
+            Some(counter) => counter.inc(),
+            None => self.requests.with_label_values(&[api_label]).inc(),
+        }
     }
 
     /// Counts a client connection.
@@ -339,6 +371,11 @@ impl Metrics {
     pub fn connection_closed(&self, end: ConnectionEnd) {
         self.connections.dec();
         count(&self.connections_closed, ConnectionEnd::ALL.iter().position(|one| *one == end));
+    }
+
+    /// Says how many client connections may be open at once.
+    pub fn max_connections(&self, connections: usize) {
+        self.connections_max.set(clamped(connections as u64));
     }
 
     /// Client connections that are open.
@@ -374,6 +411,12 @@ impl Metrics {
     /// Counts a reload of the configuration.
     pub fn config_reload(&self, outcome: ReloadOutcome) {
         count(&self.config_reloads, ReloadOutcome::ALL.iter().position(|one| *one == outcome));
+    }
+
+    /// Counts that the files of a certificate, its key or its authorities have changed.
+    pub fn certificate_rotation(&self, outcome: ReloadOutcome) {
+        let at = ReloadOutcome::ALL.iter().position(|one| *one == outcome);
+        count(&self.certificate_rotations, at);
     }
 
     /// Counts a request to a registry; `outcome` is one of [`REGISTRY_OUTCOMES`].
@@ -416,29 +459,43 @@ impl Metrics {
         self.levels.read_with(read);
     }
 
-    /// Lets the requests of these apis be told from the start, at 0.
+    /// Lets the requests of these apis be told from the start, at 0. Who says so first counts.
     pub fn expect_requests(&self, api_labels: &[&'static str]) {
-        for label in api_labels {
-            let _ = self.requests.with_label_values(&[label]);
-        }
+        let child = |label: &&'static str| (*label, self.requests.with_label_values(&[label]));
+        let _ = self.expected_requests.set(api_labels.iter().map(child).collect());
     }
 
     /// All families in Prometheus' text format. It takes a while with many topics: not for a thread that serves traffic.
     #[must_use]
     pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(self.last_length.load(Ordering::Relaxed));
+        if self.write(&mut text).is_err() {
+            tracing::error!("metrics cannot be encoded");
+        }
+        // A little more, for counters that grow.
+        let length = text.len().saturating_add(text.len() / 16);
+        self.last_length.store(length, Ordering::Relaxed);
+        text
+    }
+
+    /// Writes all families. Nothing that counts waits for it, whatever `out` does.
+    ///
+    /// # Errors
+    /// Those of `out`, and if a family cannot be encoded.
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         self.levels.refresh();
         let mut text = String::new();
-        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "metrics cannot be encoded");
-        }
-        text
+        let encoded = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text);
+        encoded.map_err(|_| fmt::Error)?;
+        out.write_str(&text)?;
+        self.topics.write(out)
     }
 }
 
-/// The families by direction, kind and outcome, in the order of their enums.
+/// The families by direction and kind, in the order of their enums.
 fn closed_families(
     families: &Families,
-) -> ([IntCounter; 2], [IntCounter; UpstreamErrorKind::ALL.len()], [IntCounter; 2]) {
+) -> ([IntCounter; 2], [IntCounter; UpstreamErrorKind::ALL.len()]) {
     let bytes = families.closed(
         "bytes_total",
         "Bytes taken from sockets.",
@@ -451,13 +508,25 @@ fn closed_families(
         "kind",
         UpstreamErrorKind::ALL.map(UpstreamErrorKind::label),
     );
-    let config_reloads = families.closed(
+    (bytes, upstream_errors)
+}
+
+/// The families by outcome, in the order of the enum.
+fn reload_families(families: &Families) -> ([IntCounter; 2], [IntCounter; 2]) {
+    let outcomes = ReloadOutcome::ALL.map(ReloadOutcome::label);
+    let config = families.closed(
         "config_reloads_total",
         "Reloads of the configuration.",
         "outcome",
-        ReloadOutcome::ALL.map(ReloadOutcome::label),
+        outcomes,
     );
-    (bytes, upstream_errors, config_reloads)
+    let certificates = families.closed(
+        "certificate_rotations_total",
+        "Changes of the files of certificates, keys and authorities.",
+        "outcome",
+        outcomes,
+    );
+    (config, certificates)
 }
 
 fn count(counters: &[IntCounter], at: Option<usize>) {

@@ -83,16 +83,20 @@ fn every_family_is_there_from_the_start() {
         ("batches_total", "counter"),
         ("build_info", "gauge"),
         ("bytes_total", "counter"),
+        ("certificate_rotations_total", "counter"),
         ("clients_turned_away_total", "counter"),
         ("config_reloads_total", "counter"),
         ("connections", "gauge"),
         ("connections_closed_total", "counter"),
+        ("connections_max", "gauge"),
         ("connections_total", "counter"),
         ("memory_budget_bytes", "gauge"),
         ("memory_budget_evictions_total", "counter"),
         ("memory_budget_used_bytes", "gauge"),
         ("memory_budget_waits_total", "counter"),
         ("nodes_outside_map", "gauge"),
+        ("produce_broker_seconds", "histogram"),
+        ("produce_own_seconds", "histogram"),
         ("records_total", "counter"),
         ("registry_circuits_open", "gauge"),
         ("registry_request_seconds", "histogram"),
@@ -171,6 +175,8 @@ fn what_is_counted_is_shown() {
     metrics.request("produce");
     metrics.upstream_error(UpstreamErrorKind::ConnectTimeout);
     metrics.config_reload(ReloadOutcome::Failed);
+    metrics.certificate_rotation(ReloadOutcome::Applied);
+    metrics.max_connections(500);
     metrics.validation(Duration::from_millis(3));
     metrics.registry_request("not_found");
     metrics.registry_request_seconds(0.02);
@@ -188,6 +194,9 @@ fn what_is_counted_is_shown() {
         ("requests_total{api=\"produce\"}", 1.0),
         ("upstream_errors_total{kind=\"connect_timeout\"}", 1.0),
         ("config_reloads_total{outcome=\"failed\"}", 1.0),
+        ("certificate_rotations_total{outcome=\"applied\"}", 1.0),
+        ("certificate_rotations_total{outcome=\"failed\"}", 0.0),
+        ("connections_max", 500.0),
         ("validation_seconds_bucket{le=\"0.01\"}", 1.0),
         ("validation_seconds_bucket{le=\"0.002\"}", 0.0),
         ("validation_seconds_bucket{le=\"+Inf\"}", 1.0),
@@ -250,6 +259,23 @@ fn topics_past_the_bound_are_counted_together() {
 }
 
 #[test]
+fn the_bound_may_be_moved_and_who_has_a_label_keeps_it() {
+    let metrics = Metrics::new(1);
+    assert_eq!(metrics.topic("a").name(), "a");
+    assert_eq!(metrics.topic("b").name(), "other");
+    metrics.allow_topics(700);
+    for number in 0..699 {
+        let name = format!("topic-{number:03}");
+        assert_eq!(metrics.topic(&name).name(), name);
+    }
+    metrics.allow_topics(0);
+    assert_eq!(metrics.topic("topic-698").name(), "topic-698");
+    assert_eq!(metrics.topic("c").name(), "other");
+    let scrape = scrape(&metrics);
+    assert_eq!(scrape.starting_with("schemaward_batches_total{"), 701 * 4);
+}
+
+#[test]
 fn names_that_no_topic_can_have_take_no_label() {
     let metrics = Metrics::new(2);
     let long = "x".repeat(250);
@@ -263,9 +289,109 @@ fn names_that_no_topic_can_have_take_no_label() {
 #[test]
 fn histograms_have_at_most_ten_buckets() {
     let scrape = scrape(&Metrics::new(0));
-    for name in ["validation_seconds", "registry_request_seconds"] {
-        let buckets = scrape.starting_with(&format!("schemaward_{name}_bucket"));
+    let histograms = scrape.types.iter().filter(|(_, kind)| *kind == "histogram");
+    let names: Vec<_> = histograms.map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    for name in names {
+        let buckets = scrape.starting_with(&format!("{name}_bucket"));
         assert!((2..=10).contains(&buckets), "{name} has {buckets}");
+    }
+}
+
+/// Counts in every way that traffic does, a new topic among them.
+fn count_everything(metrics: &Metrics, round: usize) {
+    let topic = metrics.topic(&format!("new-{round}"));
+    topic.records(RecordVerdict::Rejected, Some(Reason::PayloadInvalid), 1);
+    topic.batch(BatchVerdict::Refused);
+    metrics.request("Produce");
+    metrics.bytes(Direction::ClientToBroker, 1);
+    metrics.validation(Duration::from_micros(1));
+    metrics.produce_own(Duration::from_micros(1));
+    metrics.produce_broker(Duration::from_micros(1));
+    metrics.connection_opened();
+    metrics.connection_closed(ConnectionEnd::Closed);
+    metrics.upstream_error(UpstreamErrorKind::Io);
+    metrics.cache_hit();
+    metrics.cache_miss();
+    metrics.registry_request("found");
+    metrics.registry_request_seconds(0.1);
+}
+
+/// Stands in the middle of a scrape, time and again, and goes on only when another thread has counted everything.
+struct Standstill {
+    metrics: Arc<Metrics>,
+    stops: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Standstill {
+    fn here(&self) {
+        let stop = self.stops.fetch_add(1, Ordering::SeqCst);
+        let metrics = Arc::clone(&self.metrics);
+        let counted = std::thread::spawn(move || count_everything(&metrics, stop));
+        let patience = std::time::Instant::now() + Duration::from_secs(60);
+        while !counted.is_finished() {
+            assert!(std::time::Instant::now() < patience, "who counts waits for the scrape");
+            std::thread::yield_now();
+        }
+        counted.join().unwrap();
+    }
+}
+
+impl fmt::Write for Standstill {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.stops.load(Ordering::SeqCst) < 100 && text.contains("schemaward_") {
+            self.here();
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Standstill {
+    fn desc(&self) -> Vec<&prometheus::core::Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.here();
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_scrape_that_stands_still_delays_nobody_who_counts() {
+    let metrics = Metrics::new(1_000);
+    metrics.expect_requests(&["Produce"]);
+    count_everything(&metrics, 1_000);
+    let stops = Arc::default();
+    let standstill = || Standstill { metrics: Arc::clone(&metrics), stops: Arc::clone(&stops) };
+    let levels = standstill();
+    metrics.read_levels_with(move || {
+        levels.here();
+        Levels::default()
+    });
+    metrics.registry.register(Box::new(standstill())).unwrap();
+    metrics.write(&mut standstill()).unwrap();
+    let counted = stops.load(Ordering::SeqCst);
+    assert!(counted >= 100, "{counted}: in levels, families and topics");
+    let series = "schemaward_requests_total{api=\"Produce\"}";
+    assert!(scrape(&metrics).value(series) > counted as f64);
+}
+
+#[test]
+fn the_time_of_a_produce_request_is_told_in_two_parts() {
+    let metrics = Metrics::new(0);
+    metrics.produce_own(Duration::from_micros(80));
+    metrics.produce_broker(Duration::from_millis(4));
+    let scrape = scrape(&metrics);
+    for (series, expected) in [
+        ("own_seconds_bucket{le=\"0.00005\"}", 0.0),
+        ("own_seconds_bucket{le=\"0.0001\"}", 1.0),
+        ("own_seconds_sum", 8e-5),
+        ("broker_seconds_bucket{le=\"0.0025\"}", 0.0),
+        ("broker_seconds_bucket{le=\"0.005\"}", 1.0),
+        ("broker_seconds_count", 1.0),
+    ] {
+        assert_eq!(scrape.value(&format!("schemaward_produce_{series}")), expected, "{series}");
     }
 }
 

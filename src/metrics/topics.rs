@@ -1,16 +1,14 @@
-//! Counters by topic: plain atomics that who counts keeps hold of, read by a collector of their own.
+//! Counters by topic: plain atomics that who counts keeps hold of, written by a scrape without taking a lock.
+//!
+//! A thousand topics are tens of thousands of series: they are written as text at once, without a tree in between.
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-};
-
-use prometheus::{
-    core::{Collector, Desc},
-    proto::{Counter, LabelPair, Metric, MetricFamily, MetricType},
 };
 
 use crate::reason::Reason;
@@ -46,7 +44,7 @@ impl RecordVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Accepted => 0,
             Self::Observed => 1,
@@ -93,7 +91,7 @@ impl BatchVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Forwarded => 0,
             Self::Observed => 1,
@@ -110,8 +108,8 @@ const REASONS: usize = Reason::ALL.len() + 1;
 #[derive(Debug)]
 pub struct TopicMetrics {
     name: Box<str>,
-    records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
-    batches: [AtomicU64; BatchVerdict::ALL.len()],
+    pub(super) records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
+    pub(super) batches: [AtomicU64; BatchVerdict::ALL.len()],
 }
 
 impl TopicMetrics {
@@ -143,156 +141,176 @@ impl TopicMetrics {
         }
     }
 
-    fn record_counter(&self, verdict: RecordVerdict, reason: Option<Reason>) -> Option<&AtomicU64> {
+    pub(super) fn record_counter(
+        &self,
+        verdict: RecordVerdict,
+        reason: Option<Reason>,
+    ) -> Option<&AtomicU64> {
         let position = reason.map(|reason| Reason::ALL.iter().position(|other| *other == reason));
         let column = position.map_or(Some(0), |position| Some(position? + 1))?;
         self.records.get(verdict.index())?.get(column)
     }
 
-    fn record_series(&self, family: &mut Vec<Metric>) {
-        for verdict in RecordVerdict::ALL {
-            for reason in std::iter::once(None).chain(Reason::ALL.map(Some)) {
-                let counter = self.record_counter(verdict, reason);
-                let value = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
+    fn write_records(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        for (verdict, counters) in RecordVerdict::ALL.into_iter().zip(&self.records) {
+            let reasons = std::iter::once(None).chain(Reason::ALL.map(Some));
+            for (reason, counter) in reasons.zip(counters) {
+                let value = counter.load(Ordering::Relaxed);
                 if value > 0 || verdict.expects(reason) {
-                    let reason = reason.map_or("none", Reason::label);
-                    let labels =
-                        [("reason", reason), ("topic", &self.name), ("verdict", verdict.label())];
-                    family.push(series(&labels, value));
+                    out.write_str("schemaward_records_total{reason=\"")?;
+                    out.write_str(reason.map_or("none", Reason::label))?;
+                    self.write_rest(out, verdict.label(), value)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn batch_series(&self, family: &mut Vec<Metric>) {
-        for verdict in BatchVerdict::ALL {
-            let counter = self.batches.get(verdict.index());
-            let value = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
-            family.push(series(&[("topic", &self.name), ("verdict", verdict.label())], value));
+    fn write_batches(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        for (verdict, counter) in BatchVerdict::ALL.into_iter().zip(&self.batches) {
+            out.write_str("schemaward_batches_total{")?;
+            self.write_topic(out)?;
+            write_end(out, verdict.label(), counter.load(Ordering::Relaxed))?;
         }
+        Ok(())
+    }
+
+    fn write_rest(&self, out: &mut impl fmt::Write, verdict: &str, value: u64) -> fmt::Result {
+        out.write_str("\",")?;
+        self.write_topic(out)?;
+        write_end(out, verdict, value)
+    }
+
+    /// No topic's name needs escaping: see [`is_topic_name`].
+    fn write_topic(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str("topic=\"")?;
+        out.write_str(&self.name)
     }
 }
 
-fn series(labels: &[(&str, &str)], value: u64) -> Metric {
-    let pair = |(name, value): &(&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    };
-    let mut counter = Counter::default();
-    counter.set_value(as_f64(value));
-    let mut metric = Metric::from_label(labels.iter().map(pair).collect());
-    metric.set_counter(counter);
-    metric
+fn write_end(out: &mut impl fmt::Write, verdict: &str, value: u64) -> fmt::Result {
+    out.write_str("\",verdict=\"")?;
+    out.write_str(verdict)?;
+    match value {
+        // Most of them.
+        0 => out.write_str("\"} 0\n"),
+        _ => writeln!(out, "\"}} {value}"),
+    }
 }
 
-/// Exact up to 2^53; beyond, as near as the format can say.
-#[allow(clippy::cast_precision_loss, reason = "the text format has floating point numbers only")]
-fn as_f64(value: u64) -> f64 {
-    value as f64
-}
-
-/// All topics; cloning shares them.
-#[derive(Debug, Clone)]
-pub(super) struct Topics {
-    shared: Arc<Shared>,
-}
-
+/// All topics.
 #[derive(Debug)]
-struct Shared {
-    max: usize,
+pub(super) struct Topics {
+    max: AtomicUsize,
     other: Arc<TopicMetrics>,
-    named: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
-    records: Desc,
-    batches: Desc,
+    by_name: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
+    in_order: InOrder,
 }
 
 impl Topics {
     pub(super) fn new(max: usize) -> Self {
-        let desc = |name: &str, help: &str, labels: &[&str]| {
-            let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            let name = format!("schemaward_{name}");
-            super::made(Desc::new(name, help.to_owned(), labels, HashMap::new()))
-        };
-        let shared = Shared {
-            max,
+        Self {
+            max: AtomicUsize::new(max),
             other: TopicMetrics::new(OTHER),
-            named: RwLock::default(),
-            records: desc(
-                "records_total",
-                "Records by what became of them; other is all topics past the bound.",
-                &["reason", "topic", "verdict"],
-            ),
-            batches: desc(
-                "batches_total",
-                "Record batches by what became of them; other is all topics past the bound.",
-                &["topic", "verdict"],
-            ),
-        };
-        Self { shared: Arc::new(shared) }
+            by_name: RwLock::default(),
+            in_order: InOrder::default(),
+        }
+    }
+
+    /// Allows `max` topics by name. Those that have their label keep it.
+    pub(super) fn allow(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
         // A name that no broker takes is not worth a label: it is text that a client made up.
         if !is_topic_name(name) || name == OTHER {
-            return self.shared.other.clone();
+            return self.other.clone();
         }
         let found = {
-            let named = self.shared.named.read().unwrap_or_else(PoisonError::into_inner);
-            named.get(name).cloned()
+            let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+            by_name.get(name).cloned()
         };
         found.unwrap_or_else(|| self.add(name))
     }
 
     fn add(&self, name: &str) -> Arc<TopicMetrics> {
-        let mut named = self.shared.named.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = named.get(name) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = by_name.get(name) {
             return topic.clone();
         }
-        if named.len() >= self.shared.max {
-            return self.shared.other.clone();
+        if by_name.len() >= self.max.load(Ordering::Relaxed) {
+            return self.other.clone();
         }
-        let topic = TopicMetrics::new(name);
-        named.insert(name.into(), topic.clone());
+        let Some(topic) = self.in_order.add(by_name.len(), TopicMetrics::new(name)) else {
+            return self.other.clone();
+        };
+        by_name.insert(name.into(), topic.clone());
         topic
     }
 
-    /// The topics as they are now, sorted; the lock is held for copying pointers only.
-    fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
-        let mut topics: Vec<_> = {
-            let named = self.shared.named.read().unwrap_or_else(PoisonError::into_inner);
-            named.values().cloned().collect()
-        };
-        topics.push(self.shared.other.clone());
+    /// The topics as they are now, sorted. It takes no lock.
+    pub(super) fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
+        let mut topics: Vec<_> = self.in_order.iter().cloned().collect();
+        topics.push(self.other.clone());
         topics.sort_by(|left, right| left.name.cmp(&right.name));
         topics
     }
-}
 
-impl Collector for Topics {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.shared.records, &self.shared.batches]
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (mut records, mut batches) = (Vec::new(), Vec::new());
-        for topic in self.snapshot() {
-            topic.record_series(&mut records);
-            topic.batch_series(&mut batches);
-        }
-        vec![family(&self.shared.records, records), family(&self.shared.batches, batches)]
+    /// Writes every series of every topic in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub(super) fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let topics = self.snapshot();
+        out.write_str(BATCHES_HEAD)?;
+        topics.iter().try_for_each(|topic| topic.write_batches(out))?;
+        out.write_str(RECORDS_HEAD)?;
+        topics.iter().try_for_each(|topic| topic.write_records(out))
     }
 }
 
-fn family(desc: &Desc, series: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(desc.fq_name.clone());
-    family.set_help(desc.help.clone());
-    family.set_field_type(MetricType::COUNTER);
-    family.set_metric(series);
-    family
+type Chunk = Box<[OnceLock<Arc<TopicMetrics>>]>;
+
+/// Topics in the order in which they came. It only grows, by one at a time, and is read without a lock.
+#[derive(Debug)]
+struct InOrder {
+    chunks: Box<[OnceLock<Chunk>]>,
 }
+
+impl Default for InOrder {
+    fn default() -> Self {
+        Self { chunks: std::iter::repeat_with(OnceLock::new).take(MAX_CHUNKS).collect() }
+    }
+}
+
+impl InOrder {
+    /// Adds what is at `place`, the first that is free. `None`: there is none.
+    fn add(&self, place: usize, topic: Arc<TopicMetrics>) -> Option<Arc<TopicMetrics>> {
+        let chunk = self.chunks.get(place / CHUNK_TOPICS)?;
+        let new = || std::iter::repeat_with(OnceLock::new).take(CHUNK_TOPICS).collect();
+        let slot = chunk.get_or_init(new).get(place % CHUNK_TOPICS)?;
+        Some(slot.get_or_init(|| topic).clone())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<TopicMetrics>> {
+        let chunks = self.chunks.iter().map_while(OnceLock::get);
+        chunks.flatten().map_while(OnceLock::get)
+    }
+}
+
+const CHUNK_TOPICS: usize = 256;
+/// As many as `metrics.max_topics` may be, and a few more.
+const MAX_CHUNKS: usize = 400;
+
+const BATCHES_HEAD: &str = "\
+# HELP schemaward_batches_total Record batches by what became of them; other is all topics past the bound.
+# TYPE schemaward_batches_total counter
+";
+const RECORDS_HEAD: &str = "\
+# HELP schemaward_records_total Records by what became of them; other is all topics past the bound.
+# TYPE schemaward_records_total counter
+";
 
 /// Kafka's own rule for topic names.
 fn is_topic_name(name: &str) -> bool {

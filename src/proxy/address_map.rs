@@ -6,7 +6,10 @@
 mod port_runs;
 mod server_names;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
@@ -31,6 +34,8 @@ pub struct AddressMap {
     host: AdvertisedHost,
     routes: Routes,
     outside: Mutex<Vec<NodeId>>,
+    /// How many of them there are, for who must not wait.
+    outside_count: AtomicUsize,
     /// Told when a node is found where it was not known to be.
     found: Notify,
 }
@@ -99,7 +104,13 @@ impl AddressMap {
                 Routes::ServerNames(ServerNames::new(port.unwrap_or(listen.bootstrap.port())))
             }
         };
-        Self { host: host.clone(), routes, outside: Mutex::new(Vec::new()), found: Notify::new() }
+        Self {
+            host: host.clone(),
+            routes,
+            outside: Mutex::new(Vec::new()),
+            outside_count: AtomicUsize::new(0),
+            found: Notify::new(),
+        }
     }
 
     /// Takes note that `node` listens at `at`, and says what clients are told of it. `None`: the node is outside the map.
@@ -192,6 +203,7 @@ impl AddressMap {
         let news = outside.len() < MAX_OUTSIDE_NODES && !outside.contains(&node);
         if news {
             outside.push(node);
+            self.outside_count.store(outside.len(), Ordering::Relaxed);
         }
         news
     }
@@ -200,6 +212,12 @@ impl AddressMap {
     #[must_use]
     pub fn outside(&self) -> Vec<NodeId> {
         self.outside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many there are: read without waiting for anybody.
+    #[must_use]
+    pub fn outside_count(&self) -> usize {
+        self.outside_count.load(Ordering::Relaxed)
     }
 
     /// The entry of `listen.broker_ports` that would take `node` into the map. Nodes that are outside get the ports
@@ -310,6 +328,7 @@ mod tests {
         assert!(!map.note_outside(NodeId(7)));
         assert!(map.note_outside(NodeId(5)));
         assert_eq!(map.outside(), [NodeId(7), NodeId(5)]);
+        assert_eq!(map.outside_count(), 2);
         assert_eq!(map.entry_to_add(NodeId(7)), "{nodes: 7-7, ports: 9101-9101}");
         assert_eq!(map.entry_to_add(NodeId(5)), "{nodes: 5-5, ports: 9102-9102}");
         let news = (10..1_000).filter(|node| map.note_outside(NodeId(*node))).count();

@@ -314,12 +314,15 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Arrived { frame, at } = arrived;
         let (prefix, request) = Request::new(frame)?;
         self.gateway.metrics.request(api::label(prefix.api_key));
-        self.in_flight.room().await;
+        let waited = self.in_flight.room().await;
         match request {
             Request::Opaque(frame, answer) => self.pass(prefix, &frame, answer.into()).await,
             Request::Login(frame) => self.log_in(prefix, &frame).await,
             Request::Produce(frame) => {
+                // That others are owed answers is no time of our own.
+                let began = if waited { Instant::now() } else { at };
                 let judged = self.judge(&frame, at).await?;
+                self.gateway.metrics.produce_own(began.elapsed());
                 self.forward(prefix, judged).await
             }
             Request::TooNewApiVersions => {
@@ -414,6 +417,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
             None if prefix.api_version >= api::FIRST_PRODUCE_WITH_ENDPOINTS => Then::Rewrite,
             None => Then::Relay,
         };
+        // That a broker takes a request slowly is time of the broker.
+        self.in_flight.hand(Instant::now());
         self.in_flight.push(Owed::Broker { prefix, then }, waiting);
         self.broker.cleared(cleared).await.map_err(ConnectionError::BrokerIo)?;
         Ok(Goes::On)

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     limits::MIB,
@@ -51,6 +51,11 @@ struct Queue<T> {
     /// What all of them have waiting.
     bytes: usize,
     closed: bool,
+    /// Since when the broker has the oldest Produce request that it has not answered: most clients have one at a time, and
+    /// what they need is not worth an allocation.
+    handed: Option<Instant>,
+    /// The same of those behind it.
+    handed_behind: VecDeque<Instant>,
 }
 
 impl<T> InFlight<T> {
@@ -58,18 +63,29 @@ impl<T> InFlight<T> {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let waiting = VecDeque::new();
-        let queue = Queue { waiting, taken: 0, taken_bytes: 0, bytes: 0, closed: false };
+        let queue = Queue {
+            waiting,
+            taken: 0,
+            taken_bytes: 0,
+            bytes: 0,
+            closed: false,
+            handed: None,
+            handed_behind: VecDeque::new(),
+        };
         Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
     }
 
-    /// Waits until one more request may be owed an answer.
+    /// Waits until one more request may be owed an answer; says whether it had to.
     ///
     /// # Cancel safety
     /// Changes nothing.
-    pub async fn room(&self) {
+    pub async fn room(&self) -> bool {
+        let mut waited = false;
         while self.is_full() {
+            waited = true;
             self.settled.notified().await;
         }
+        waited
     }
 
     /// Waits until nothing is owed any more. One caller at a time, the one that pushes.
@@ -94,6 +110,23 @@ impl<T> InFlight<T> {
         queue.bytes = queue.bytes.saturating_add(bytes);
         drop(queue);
         self.pushed.notify_one();
+    }
+
+    /// Takes note that a Produce request that will be answered is handed to the broker. In the order of their pushes.
+    pub fn hand(&self, at: Instant) {
+        let mut queue = self.lock();
+        if queue.handed.is_none() {
+            queue.handed = Some(at);
+        } else {
+            queue.handed_behind.push_back(at);
+        }
+    }
+
+    /// Since when the broker has had the Produce request that it has just answered: the oldest.
+    pub fn answered(&self) -> Option<Instant> {
+        let mut queue = self.lock();
+        let next = queue.handed_behind.pop_front();
+        std::mem::replace(&mut queue.handed, next)
     }
 
     /// Nothing more will be pushed.
@@ -220,6 +253,24 @@ mod tests {
         assert_eq!(id(in_flight.try_next()), Some(2));
         in_flight.settled();
         assert_eq!(in_flight.lock().bytes, 0);
+    }
+
+    #[test]
+    fn since_when_the_broker_has_requests_is_told_in_their_order() {
+        let in_flight = InFlight::<()>::new(10);
+        let now = Instant::now();
+        let at = |seconds| now + std::time::Duration::from_secs(seconds);
+        for round in 0..3 {
+            assert_eq!(in_flight.answered(), None);
+            (0..round).for_each(|number| in_flight.hand(at(number)));
+            for number in 0..round {
+                assert_eq!(in_flight.answered(), Some(at(number)), "{number} of {round}");
+                in_flight.hand(at(round + number));
+            }
+            for number in 0..round {
+                assert_eq!(in_flight.answered(), Some(at(round + number)));
+            }
+        }
     }
 
     #[test]

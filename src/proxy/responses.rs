@@ -17,7 +17,9 @@ use crate::{
     limits::KIB,
     metrics::Direction,
     wire::{
-        Frame, WireError, frame,
+        Frame, WireError,
+        api::ApiKey,
+        frame,
         frame::ResponseHeader,
         prefix::RequestPrefix,
         rewrite, sasl,
@@ -124,9 +126,13 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         }
         let total = header.size.saturating_add(4);
         match then {
-            Then::Relay => self.stream(total).await,
+            Then::Relay => {
+                self.count(prefix);
+                self.stream(total).await
+            }
             Then::Rewrite => {
                 let frame = self.whole(total).await?;
+                self.count(prefix);
                 self.holding.cover(total.saturating_mul(2)).await;
                 let rewritten = self.rewrite(prefix, &frame)?;
                 drop(frame);
@@ -223,6 +229,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         pending: PendingAnswer,
     ) -> Result<(), ConnectionError> {
         let broker = self.whole(total).await?;
+        self.count(prefix);
         // Its copies: merged, then rewritten.
         self.holding.cover(total.saturating_mul(2).saturating_add(pending.bytes)).await;
         let merged = pending.shape.merge(&broker).map_err(ConnectionError::Broker)?;
@@ -231,6 +238,15 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         self.write(&merged).await?;
         pending.tickets.into_iter().for_each(super::sequence_guard::GapTicket::told);
         Ok(())
+    }
+
+    /// Counts what the broker took for the Produce request whose answer is here; nobody asks it of others.
+    fn count(&self, prefix: RequestPrefix) {
+        if ApiKey(prefix.api_key) == ApiKey::PRODUCE
+            && let Some(handed) = self.in_flight.answered()
+        {
+            self.gateway.metrics.produce_broker(handed.elapsed());
+        }
     }
 
     fn rewrite(&self, prefix: RequestPrefix, frame: &Frame) -> Result<Frame, ConnectionError> {

@@ -77,7 +77,7 @@ impl<S: Source> Rotating<S> {
             let Ok((now, outcome)) = looked.await else { continue };
             seen = now;
             if let Some(outcome) = outcome {
-                metrics.config_reload(outcome);
+                metrics.certificate_rotation(outcome);
             }
         }
     }

@@ -29,6 +29,14 @@ pub fn kcat() -> Result<(), String> {
     program_that_answers("kcat", "-V")
 }
 
+/// Prometheus and its tool; they alone are required by `SCHEMAWARD_REQUIRE_PROMETHEUS=1`.
+///
+/// # Errors
+/// What is missing.
+pub fn prometheus() -> Result<(), String> {
+    ["prometheus", "promtool"].into_iter().try_for_each(program)
+}
+
 /// Node and its package tool.
 ///
 /// # Errors
