@@ -3,6 +3,7 @@
 mod levels;
 mod registry;
 mod topics;
+mod webhook;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ pub use self::{
     levels::Levels,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
+    webhook::{ReviewOutcome, WebhookMetrics},
 };
 
 /// Bounds of the metrics.

@@ -26,6 +26,7 @@ pub mod guardian;
 pub mod http;
 pub mod idempotent;
 pub mod java;
+pub mod json_patch;
 pub mod kafka;
 pub mod library;
 pub mod log_reader;
