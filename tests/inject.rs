@@ -224,7 +224,8 @@ proptest! {
         let sidecars = template.at_mut(&["spec"]).unwrap().remove("initContainers").unwrap();
         prop_assert_eq!(sidecars.items().len(), 1);
         let volumes = template.at_mut(&["spec", "volumes"]).unwrap().items_mut().unwrap();
-        prop_assert_eq!(volumes.pop().unwrap().text_at("name"), Some("schemaward-config"));
+        let volume = volumes.pop().unwrap();
+        prop_assert_eq!(volume.text_at("name"), Some("schemaward-config"));
         app.at_mut(&["env"]).unwrap().items_mut().unwrap()[1].set("value", Value::text("127.0.0.1:9092"));
         deployment.at_mut(&["spec", "template", "spec", "containers"]).unwrap().items_mut().unwrap()[0] = app;
         prop_assert_eq!(text(&injected), text(&deployment));

@@ -10,15 +10,27 @@ import kubernetes_validate
 import yaml
 
 
-def documents(path):
+def read(path):
     with open(path, encoding="utf-8") as file:
-        for document in yaml.safe_load_all(file):
-            if document is None:
-                continue
-            if document.get("kind") == "List":
-                yield from document["items"]
-            else:
-                yield document
+        text = file.read()
+    if not path.endswith(".json"):
+        yield from yaml.safe_load_all(text)
+        return
+    at = 0
+    while at < len(text.rstrip()):
+        document, at = json.JSONDecoder().raw_decode(text, at)
+        at += len(text[at:]) - len(text[at:].lstrip())
+        yield document
+
+
+def documents(path):
+    for document in read(path):
+        if document is None:
+            continue
+        if document.get("kind") == "List":
+            yield from document["items"]
+        else:
+            yield document
 
 
 def pods(value):

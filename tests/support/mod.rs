@@ -24,6 +24,7 @@ pub mod foreign;
 pub mod go;
 pub mod guardian;
 pub mod http;
+pub mod https;
 pub mod idempotent;
 pub mod java;
 pub mod json_patch;
