@@ -359,6 +359,50 @@ async fn hostile_bodies_are_refused_and_the_next_review_is_answered() {
     assert_eq!(world.count("injected").await, 1);
 }
 
+/// Pods that are sound JSON and meant badly: each is answered, in few bytes.
+#[tokio::test]
+async fn hostile_pods_are_answered_in_few_bytes() {
+    let world = World::start(OnImpossible::Deny).await;
+    let entry = |name: String, value: String| json!({"name": name, "value": value});
+    let chain: Vec<_> = (0..20_000)
+        .map(|at| entry(format!("V{at}"), format!("$(V{})", at - 1_i32)))
+        .chain([entry(BROKERS.to_owned(), "$(V19999):9092".to_owned())])
+        .collect();
+    let many: Vec<_> = (0..30_000).map(|at| entry(format!("KAFKA_{at}"), String::new())).collect();
+    let container = "/request/object/spec/containers/0";
+    let annotations = "/request/object/metadata/annotations";
+    let key = "schemaward.io/bootstrap-env";
+    let mut keys = serde_json::Map::new();
+    keys.extend((0..60_000).map(|at| (format!("x{at}"), Value::Null)));
+    keys.insert(
+        "containers".to_owned(),
+        json!([{"name": "a", "env": [entry(BROKERS.to_owned(), "k:1".to_owned())]}]),
+    );
+    let long = "x".repeat(1_000_000);
+    let table = [
+        (container, "env", json!(chain)),
+        (container, "env", json!(many)),
+        (container, "env", json!([entry(BROKERS.to_owned(), "$(A)".repeat(200_000))])),
+        (container, "env", json!([entry(BROKERS.to_owned(), "a,".repeat(30_000))])),
+        (container, "name", json!(long)),
+        (annotations, key, json!("A,".repeat(100_000))),
+        (annotations, "schemaward.io/resources", json!("[".repeat(100_000))),
+        ("/request/object", "spec", Value::Object(keys)),
+    ];
+    for (pointer, name, value) in table {
+        let mut review = recorded("pod-of-a-replica-set");
+        review["request"]["object"]["spec"].as_object_mut().unwrap().remove("initContainers");
+        review.pointer_mut(pointer).unwrap()[name] = value;
+        if pointer == container {
+            review["request"]["object"]["spec"]["containers"].as_array_mut().unwrap().push(
+                json!({"name": "b", "env": [entry(BROKERS.to_owned(), "other:9092".to_owned())]}),
+            );
+        }
+        let response = world.review(&review).await.to_string();
+        assert!(response.len() < 10_000, "{name}: {} bytes", response.len());
+    }
+}
+
 #[tokio::test]
 async fn bodies_that_do_not_come_hold_up_nobody_for_long() {
     let world = World::start(OnImpossible::Deny).await;

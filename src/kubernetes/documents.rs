@@ -27,10 +27,10 @@ pub struct Unreadable(String);
 /// # Errors
 /// [`Unreadable`]: where it stops to be YAML or JSON.
 pub fn read(text: &str) -> Result<(Vec<Value>, Format), Unreadable> {
-    if text.trim_start().starts_with('{') {
-        if let Ok(documents) = json(text) {
-            return Ok((documents, Format::Json));
-        }
+    if text.trim_start().starts_with('{')
+        && let Ok(documents) = json(text)
+    {
+        return Ok((documents, Format::Json));
     }
     yaml(text).map(|documents| (documents, Format::Yaml))
 }

@@ -123,5 +123,8 @@ pub enum Impossible {
 }
 
 fn one_line(errors: &ConfigErrors) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    errors.iter().take(MOST_MISTAKES).map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+/// Mistakes of a configuration that are told at once.
+const MOST_MISTAKES: usize = 20;

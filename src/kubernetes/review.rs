@@ -108,7 +108,8 @@ type Decided = (ReviewOutcome, serde_json::Value, Option<String>);
 fn patched(old: &Value, injected: &pod::Injected) -> Decided {
     let operations = difference(old, &injected.pod);
     let mut response = json!({"allowed": true});
-    let warnings: Vec<_> = injected.warnings.iter().map(|it| warning(it)).collect();
+    let warnings = injected.warnings.iter().take(MOST_WARNINGS);
+    let warnings: Vec<_> = warnings.map(|it| warning(it)).collect();
     if !warnings.is_empty() {
         response["warnings"] = warnings.into();
     }
@@ -127,7 +128,8 @@ fn patched(old: &Value, injected: &pod::Injected) -> Decided {
 }
 
 fn refused(why: &str, on_impossible: OnImpossible) -> Decided {
-    let why = why.to_owned();
+    // Names that the pod brings along may be as long as the pod.
+    let why: String = why.chars().take(MOST_OF_A_MESSAGE).collect();
     match on_impossible {
         OnImpossible::Allow => {
             let text = warning(&format!("{why}; the pod is created without it"));
@@ -169,5 +171,9 @@ const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 /// Values of one review: a pod has some hundred; what is written about it by the API server is as much again.
 const MOST_VALUES: usize = 100_000;
+/// Warnings of one answer.
+const MOST_WARNINGS: usize = 16;
+/// Characters of a message.
+const MOST_OF_A_MESSAGE: usize = 1024;
 /// Characters of a warning.
 const MOST_OF_A_WARNING: usize = 240;

@@ -174,13 +174,11 @@ impl PartialEq for Value {
     }
 }
 
-/// What stands under `key`, which is probably at `at`: mappings that are compared have most keys in the same places, and
-/// must not cost the square of their length.
+/// What stands under `key`, which is probably at `at` or beside it: mappings that are compared have most keys in the same
+/// places, and must not cost the square of their length.
 pub(super) fn near<'v>(entries: &'v [(String, Value)], key: &str, at: usize) -> Option<&'v Value> {
-    match entries.get(at) {
-        Some((own, value)) if own == key => Some(value),
-        _ => entries.iter().find(|(own, _)| own == key).map(|(_, value)| value),
-    }
+    let around = entries.get(at.saturating_sub(1)..).unwrap_or_default().iter().take(3);
+    around.chain(entries).find(|(own, _)| own == key).map(|(_, value)| value)
 }
 
 impl Serialize for Value {
@@ -332,6 +330,16 @@ mod tests {
             [r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, r#"{"b":2,"c":1}"#].map(|it| read(it, 9));
         assert_eq!(left.as_ref().unwrap(), right.as_ref().unwrap());
         assert_ne!(left.unwrap(), other.unwrap());
+    }
+
+    #[test]
+    fn large_mappings_are_compared_in_a_moment() {
+        let entries: Vec<_> =
+            (0..200_000_u32).map(|at| (at.to_string(), Value::from(at))).collect();
+        let mut other = Value::Map(entries.clone());
+        other.or_insert("new", Value::Null, Some("0"));
+        let differences = super::super::difference(&Value::Map(entries), &other);
+        assert_eq!(differences.len(), 1);
     }
 
     #[test]

@@ -207,6 +207,7 @@ fn origin(
         }
         (_, Some(_)) => Err(unknown("its valueFrom is of no kind that names brokers")),
         (None | Some(""), None) => Err(unknown("it is empty")),
+        (Some(value), None) if value.len() > MOST_BYTES => Err(unknown("it is too long")),
         (Some(value), None) => {
             let mut entries = Vec::new();
             refer(container, value, at, 0, &mut entries).map_err(|why| unknown(&why))?;
@@ -226,7 +227,11 @@ fn refer(
     depth: usize,
     out: &mut Vec<Value>,
 ) -> Result<(), String> {
-    for name in references(value) {
+    let names = references(value);
+    if names.len() > MOST_REFERENCES {
+        return Err("it refers to too many other variables".to_owned());
+    }
+    for name in names {
         if depth > MOST_REFERENCES || out.len() > MOST_REFERENCES {
             return Err("it refers to too many other variables".to_owned());
         }
@@ -322,6 +327,8 @@ fn place(variable: &Variable, container: &Value) -> String {
 
 /// Kinds of `valueFrom` that mean the same in another container.
 const KEY_REFERENCES: [&str; 3] = ["configMapKeyRef", "secretKeyRef", "fieldRef"];
+/// Bytes of a value that names brokers.
+const MOST_BYTES: usize = 64 * 1024;
 /// Variables that one may refer to, and how far.
 const MOST_REFERENCES: usize = 32;
 /// Variables that are proposed at most.

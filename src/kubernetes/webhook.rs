@@ -31,6 +31,7 @@ use super::{
 use crate::{
     http_server::{HttpServer, HttpServerError},
     metrics::{ReviewOutcome, WebhookMetrics},
+    text::shown,
     tls::ServerTlsSettings,
 };
 
@@ -75,7 +76,7 @@ struct Service {
     /// Requests with a body at once: each is held whole in memory.
     bodies: Semaphore,
     /// Reviews at once: each is a tree in memory and work for a core.
-    reviews: Semaphore,
+    reviews: Arc<Semaphore>,
 }
 
 impl Webhook {
@@ -95,7 +96,7 @@ impl Webhook {
             metrics: WebhookMetrics::new(),
             draining: AtomicBool::new(false),
             bodies: Semaphore::new(MAX_BODIES),
-            reviews: Semaphore::new(MAX_REVIEWS),
+            reviews: Arc::new(Semaphore::new(MAX_REVIEWS)),
         });
         tracing::info!(address = %https.address(), "the webhook listens");
         let (drain_delay, grace) = (settings.drain_delay, settings.grace);
@@ -207,10 +208,13 @@ async fn mutate(
             return service.malformed(rejection.status(), "the body is too large, or was cut off");
         }
     };
-    let _place = service.reviews.acquire().await;
+    let place = Arc::clone(&service.reviews).acquire_owned().await;
     let working = Arc::clone(&service);
     let reviewed = tokio::task::spawn_blocking(move || {
-        review(&body, &working.defaults, working.on_impossible)
+        let reviewed = review(&body, &working.defaults, working.on_impossible);
+        // Only now: the work goes on even if nobody waits for it any more.
+        drop(place);
+        reviewed
     });
     match reviewed.await {
         Ok(Ok(answer)) => service.answered(answer),
@@ -229,7 +233,10 @@ impl Service {
         let result = outcome.label();
         match (outcome, message) {
             (ReviewOutcome::Injected, _) => tracing::info!(pod, "injected"),
-            (_, Some(message)) => tracing::warn!(pod, result, message, "no sidecar"),
+            (_, Some(why)) => {
+                let reason = shown(why.as_bytes());
+                tracing::warn!(pod, result, reason, "no sidecar");
+            }
             _ => tracing::debug!(pod, result, "answered"),
         }
         ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()

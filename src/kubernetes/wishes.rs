@@ -218,6 +218,9 @@ pub fn object_name(text: &str) -> Option<String> {
 /// `NAME`, `CONTAINER/NAME`, or several of these with commas between them; nothing for none.
 #[must_use]
 pub fn variables(text: &str) -> Option<Vec<Variable>> {
+    if text.split(',').count() > MOST_VARIABLES {
+        return None;
+    }
     let parts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
     let variable = |part: &str| {
         let (container, name) = match part.split_once('/') {
@@ -280,6 +283,8 @@ const SECRET_MOUNTS: &str = "the name of a Secret, or NAME=/folder, or several w
 const RESOURCE_LISTS: &str = "requests and limits, such as {\"limits\": {\"memory\": \"512Mi\"}}";
 /// Where Secrets are found that are mounted without a folder.
 const SECRETS_FOLDER: &str = "/run/secrets/schemaward";
+/// Variables that may be named.
+const MOST_VARIABLES: usize = 16;
 /// Annotations without meaning that are named.
 const MOST_UNKNOWN: usize = 8;
 
