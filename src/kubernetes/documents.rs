@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn yaml_is_written_as_kubectl_writes_it() {
         let text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  labels: {}\ndata:\n  a: |\n    one\n      \
-                    two\n  empty: ''\nlist:\n- name: a\n  args:\n  - x\n  - y\n- name: b\n";
+                    two\n  empty: ''\nlist:\n- name: a\n  args:\n  - x\n  - z\n- name: b\n";
         let expected = text.replace("''", "\"\"");
         let found = rewritten(text);
         assert!(found == text || found == expected, "{found}");
