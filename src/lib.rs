@@ -23,7 +23,9 @@ pub mod datum;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod health;
+pub mod http_server;
 pub mod json_schema;
+pub mod kubernetes;
 pub mod limits;
 pub mod log_rate;
 pub mod logging;

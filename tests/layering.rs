@@ -34,7 +34,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("status", &["schema", "metrics", "proxy", "admin", "config"]),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
+    ("http_server", &["metrics", "tls"]),
     ("schema_server", SCHEMA_SERVER),
+    ("kubernetes", &["text", "metrics", "tls", "config", "http_server"]),
     ("cli", CLI),
 ];
 
@@ -72,7 +74,7 @@ const CONFIG: &[&str] = &[
 ];
 
 const SCHEMA_SERVER: &[&str] =
-    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "metrics", "tls"];
+    &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "tls", "http_server"];
 
 const CLI: &[&str] = &[
     "app",
@@ -88,6 +90,8 @@ const CLI: &[&str] = &[
     "validate",
     "schema_server",
     "tls",
+    "http_server",
+    "kubernetes",
 ];
 
 const EVERYTHING_BELOW: &[&str] = &[

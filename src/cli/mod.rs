@@ -4,9 +4,12 @@ mod allocator;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod inject;
+mod log_args;
 mod run;
 mod serve_schemas;
 mod validate;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -27,12 +30,16 @@ enum Command {
     /// Show in seconds what the proxy does: broker, schema server, proxy and producer in this process
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
+    /// Add the sidecar to Kubernetes manifests, from standard input or files to standard output
+    Inject(inject::Inject),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
     Validate(validate::Validate),
     /// Serve schemas, by path and as a Confluent registry does, until it is told to stop
     ServeSchemas(serve_schemas::ServeSchemas),
+    /// Serve the Kubernetes admission webhook that adds the sidecar to pods, until it is told to stop
+    Webhook(webhook::Webhook),
 }
 
 impl Cli {
@@ -43,9 +50,11 @@ impl Cli {
             Command::Check(check) => check.execute(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
+            Command::Inject(inject) => inject.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
             Command::ServeSchemas(serve) => serve.execute(),
+            Command::Webhook(webhook) => webhook.execute(),
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Exit, complain};
+use super::{Exit, complain, log_args::LogArgs};
 use crate::{
+    http_server::HttpServerError,
     limits::{MIB, SchemaLimits},
-    logging::{self, LogFormat, LogLevel, LogSettings},
+    logging,
     schema_server::{CredentialFiles, SchemaServer, ServerError, ServerSettings, Storage},
     tls::{IdentityFiles, ServerTlsSettings},
 };
@@ -46,27 +47,8 @@ pub(super) struct ServeSchemas {
     /// Seconds for requests that are under way when it is told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     grace: u64,
-    /// The least severe lines that are logged
-    #[arg(long, value_enum, default_value_t = Level::Info)]
-    log_level: Level,
-    /// How lines are logged
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    log_format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Json,
-    Text,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl ServeSchemas {
@@ -80,7 +62,7 @@ impl ServeSchemas {
             );
             return Exit::Usage;
         }
-        if let Err(error) = logging::init(&self.log()) {
+        if let Err(error) = logging::init(&self.log.settings()) {
             complain(&error);
         }
         if beyond && self.username_file.is_some() && self.tls_certificate.is_none() {
@@ -93,7 +75,9 @@ impl ServeSchemas {
             Err(error) => {
                 complain(error.as_ref());
                 match error.downcast_ref() {
-                    Some(ServerError::GraceExceeded { .. }) => Exit::DrainGraceExceeded,
+                    Some(ServerError::Http(HttpServerError::GraceExceeded { .. })) => {
+                        Exit::DrainGraceExceeded
+                    }
                     _ => Exit::Failure,
                 }
             }
@@ -136,22 +120,6 @@ impl ServeSchemas {
                 ..SchemaLimits::default()
             },
             grace: Duration::from_secs(self.grace),
-        }
-    }
-
-    fn log(&self) -> LogSettings {
-        LogSettings {
-            level: match self.log_level {
-                Level::Error => LogLevel::Error,
-                Level::Warn => LogLevel::Warn,
-                Level::Info => LogLevel::Info,
-                Level::Debug => LogLevel::Debug,
-                Level::Trace => LogLevel::Trace,
-            },
-            format: match self.log_format {
-                Format::Json => LogFormat::Json,
-                Format::Text => LogFormat::Text,
-            },
         }
     }
 }

@@ -50,7 +50,7 @@ impl Node {
     /// The tree of an environment variable's value.
     pub(super) fn of_variable(text: &str, name: &str, key: &str) -> Result<Self, ConfigError> {
         let origin = Origin::Variable(name.into());
-        if text.parse::<SocketAddr>().is_ok() {
+        if text.split(',').all(|part| part.trim().parse::<SocketAddr>().is_ok()) {
             // An IPv6 address in brackets would be the beginning of a list.
             return Ok(Self { origin, value: Value::Text(text.to_owned()) });
         }

@@ -219,6 +219,19 @@ impl<'n> Section<'n> {
         Given::Value(Located { origin: node.origin, value: parsed })
     }
 
+    /// Takes a text under `key` for the list of what stands between its commas, as Kafka clients have it.
+    pub(super) fn split_at_commas(&mut self, key: &str) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) else { return };
+        if let Value::Text(text) = &entry.node.value {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let item = |part: &str| Node {
+                origin: entry.node.origin.clone(),
+                value: Value::Text(part.to_owned()),
+            };
+            entry.node.value = Value::List(parts.map(item).collect());
+        }
+    }
+
     /// Notes every key that nobody asked for.
     pub(super) fn finish(self) {
         for entry in &self.entries {

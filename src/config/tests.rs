@@ -325,8 +325,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.yaml:1: upstream.bootstrap: missing: give at least one broker, such as [kafka-0.kafka.svc:9092]",
     ),
     (
-        "upstream:\n  bootstrap: kafka:9092",
-        "f.yaml:2: upstream.bootstrap: must be a list, found \"kafka:9092\"",
+        "upstream:\n  bootstrap: {kafka: 9092}",
+        "f.yaml:2: upstream.bootstrap: must be a list, found a mapping",
     ),
     (
         "upstream:\n  bootstrap:\n  - kafka",
@@ -554,6 +554,22 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.wire_limits.max_in_flight, 5);
     assert_eq!(config.record_limits.max_record_bytes, MIB);
     assert_eq!(config.admin.listen, None);
+}
+
+#[test]
+fn brokers_may_stand_in_one_text_as_clients_have_them() {
+    let table = [
+        ("kafka:9092", 1),
+        ("kafka-0:9092,kafka-1:9092", 2),
+        ("kafka-0:9092, kafka-1:9092,", 2),
+        ("[2001:db8::1]:9092,[2001:db8::2]:9092", 2),
+        ("[kafka-0:9092, kafka-1:9092]", 2),
+    ];
+    for (text, brokers) in table {
+        let environment = [("SCHEMAWARD_UPSTREAM__BOOTSTRAP", text)];
+        let config = Config::parse(MINIMAL, "f.yaml", variables(&environment)).unwrap();
+        assert_eq!(config.upstream.bootstrap.len(), brokers, "{text}");
+    }
 }
 
 #[test]

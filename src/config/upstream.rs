@@ -11,6 +11,7 @@ use super::{
 use crate::proxy::settings::{SaslMechanism, SaslSettings, UpstreamSettings};
 
 pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<UpstreamSettings> {
+    section.split_at_commas("bootstrap");
     let bootstrap = section.list("bootstrap", broker_address);
     let connect_timeout =
         section.or("connect_timeout", DEFAULT_CONNECT_TIMEOUT, duration(MILLI * 10..=MINUTE * 5));

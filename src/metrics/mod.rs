@@ -4,6 +4,7 @@ mod levels;
 mod produce;
 mod registry;
 mod topics;
+mod webhook;
 
 use std::{
     collections::HashMap,
@@ -27,6 +28,7 @@ pub use self::{
     levels::Levels,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
+    webhook::{ReviewOutcome, WebhookMetrics},
 };
 
 /// Bounds of the metrics.

@@ -192,4 +192,4 @@ const MAX_BODIES: usize = 32;
 /// Bytes of a body that is too large which are still read.
 const MAX_POURED_BYTES: usize = 64 * 1024 * 1024;
 /// Time for a request, its body included.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,73 +1,40 @@
-//! The listener: bound at start, served with bounds on connections, headers and time, stopped gracefully.
+//! The server: what is kept is opened, the listener bound at start, served, and stopped gracefully.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::JoinSet,
-    time::{sleep, timeout},
-};
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     database::{Database, Writer},
     layout::StorageError,
     register::Service,
-    routes::{REQUEST_TIMEOUT, routes},
+    routes::routes,
     settings::{ServerSettings, Storage},
 };
-use crate::{
-    metrics::Metrics,
-    tls::{TlsFileError, TlsServer, explain},
-};
+use crate::http_server::{HttpServer, HttpServerError};
 
 /// Why the schema server cannot be had, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be bound.
-    #[error("{address} cannot be bound")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
     /// The credentials cannot be read.
     #[error("the credentials cannot be used")]
     Credentials {
         /// What is wrong.
         source: io::Error,
     },
-    /// Connections were still busy when the time to stop was over.
-    #[error("{open} connections were still busy after {grace:?}")]
-    GraceExceeded {
-        /// How many.
-        open: usize,
-        /// How long they were given.
-        grace: Duration,
-    },
+    /// The listener cannot be had, or did not end well.
+    #[error(transparent)]
+    Http(#[from] HttpServerError),
     /// What is kept cannot be used.
     #[error("the schemas that are kept cannot be used")]
     Storage(#[source] StorageError),
-    /// A file of TLS cannot be used.
-    #[error("TLS cannot be had")]
-    Tls(#[source] TlsFileError),
 }
 
 /// A schema server whose listener is bound.
 #[derive(Debug)]
 pub struct SchemaServer {
-    listener: TcpListener,
+    http: HttpServer,
     router: Router,
-    tls: Option<Arc<TlsServer>>,
     writer: Writer,
     grace: Duration,
 }
@@ -81,11 +48,7 @@ impl SchemaServer {
         if let Some(credentials) = &settings.credentials {
             credentials.read().map_err(|source| ServerError::Credentials { source })?;
         }
-        let tls = settings.tls.clone().map(TlsServer::new).transpose();
-        let tls = tls.map_err(ServerError::Tls)?.map(Arc::new);
-        let address = settings.listen;
-        let bound = TcpListener::bind(address).await;
-        let listener = bound.map_err(|source| ServerError::Bind { address, source })?;
+        let http = HttpServer::bind(settings.listen, settings.tls.clone()).await?;
         let storage = settings.storage.clone();
         let opened = tokio::task::spawn_blocking(move || Database::open(&storage)).await;
         let opened = opened.unwrap_or_else(|error| {
@@ -94,7 +57,7 @@ impl SchemaServer {
         });
         let (database, writer) = opened.map_err(ServerError::Storage)?;
         let router = routes(Service::new(database, settings.limits), settings.credentials.clone());
-        let server = Self { listener, router, tls, writer, grace: settings.grace };
+        let server = Self { http, router, writer, grace: settings.grace };
         tracing::info!(
             address = %server.address(),
             tls = settings.tls.is_some(),
@@ -107,39 +70,19 @@ impl SchemaServer {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.http.address()
     }
 
     /// Serves until `stop` is done; then requests that are under way get the time to end.
     ///
     /// # Errors
-    /// [`ServerError::GraceExceeded`] where they did not.
+    /// [`HttpServerError::GraceExceeded`] where they did not.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { listener, router, tls, writer, grace } = self;
-        let mut helpers = JoinSet::new();
-        if let Some(tls) = &tls {
-            // Files that rotate are told of in the log.
-            helpers.spawn(tls.keep_up(Metrics::new(1)));
-        }
-        let (stopping, stopped) = watch::channel(false);
-        let mut connections = JoinSet::new();
-        tokio::select! {
-            () = stop => {}
-            () = accept(&listener, &router, tls.as_ref(), &stopped, &mut connections) => {}
-        }
-        drop(listener);
-        stopping.send_replace(true);
-        let all = async { while connections.join_next().await.is_some() {} };
-        let ended = timeout(grace, all).await;
-        let open = connections.len();
-        connections.shutdown().await;
-        drop(router);
+        let Self { http, router, writer, grace } = self;
+        let ended = http.serve(router, stop, grace).await;
         // What was begun in the database is finished.
         let _ = tokio::task::spawn_blocking(|| writer.join()).await;
-        match ended {
-            Ok(()) => Ok(()),
-            Err(_) => Err(ServerError::GraceExceeded { open, grace }),
-        }
+        Ok(ended?)
     }
 }
 
@@ -149,99 +92,3 @@ fn kept(storage: &Storage) -> String {
         Storage::Memory => "memory: nothing outlives the process".to_owned(),
     }
 }
-
-/// Takes connections for ever.
-async fn accept(
-    listener: &TcpListener,
-    router: &Router,
-    tls: Option<&Arc<TlsServer>>,
-    stopped: &watch::Receiver<bool>,
-    connections: &mut JoinSet<()>,
-) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let (router, tls, stopped) = (router.clone(), tls.cloned(), stopped.clone());
-                connections.spawn(async move {
-                    let _place = place;
-                    enter(stream, peer, router, tls, stopped).await;
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: trying again at once would only burn a core.
-                tracing::warn!(%error, "a connection cannot be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn enter(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    tls: Option<Arc<TlsServer>>,
-    stopped: watch::Receiver<bool>,
-) {
-    // Answers are small, and clients wait for them.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return connection(stream, router, stopped).await };
-    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-    match timeout(HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok(stream)) => connection(stream, router, stopped).await,
-        Ok(Err(error)) => tracing::debug!(%peer, error = explain(&error), "no TLS handshake"),
-        Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
-    }
-}
-
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut served = pin!(served);
-    let ended = tokio::select! {
-        ended = served.as_mut() => Some(ended),
-        _ = stopped.wait_for(|stopped| *stopped) => None,
-        () = sleep(CONNECTION_TIME) => None,
-    };
-    let ended = match ended {
-        Some(ended) => Ok(ended),
-        None => {
-            // The request that is under way is answered, and nobody who reads slowly keeps a place for ever.
-            served.as_mut().graceful_shutdown();
-            timeout(LAST_REQUEST_TIME, served).await
-        }
-    };
-    match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection ended"),
-        Err(_) => tracing::debug!("a connection ended: open for too long"),
-    }
-}
-
-/// Connections at once; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 256;
-/// Time for a TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for the headers of a request, also for those of the next one on an idle connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time after which a connection is ended behind the request that is under way; clients make a new one.
-const CONNECTION_TIME: Duration = Duration::from_secs(600);
-/// Time for that last request, and for its answer to be taken.
-const LAST_REQUEST_TIME: Duration = Duration::from_secs(2 * REQUEST_TIMEOUT.as_secs());
-/// Bytes of a request's headers.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Headers of a request.
-const MAX_HEADERS: usize = 64;
-/// Pause after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

@@ -47,6 +47,17 @@ impl Python {
         Some(Self { interpreter, environment: Vec::new() })
     }
 
+    /// The same with the JSON schemas of Kubernetes, in an environment of their own.
+    pub fn with_kubernetes_schemas() -> Option<Self> {
+        static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let made = ENVIRONMENT.get_or_init(|| {
+            let (name, list) = ("python-kubernetes-venv", "requirements-kubernetes.txt");
+            require::python().and_then(|()| make_environment(name, list, &["--no-deps"]))
+        });
+        let interpreter = require::or_skip(made)?.join("bin/python");
+        Some(Self { interpreter, environment: Vec::new() })
+    }
+
     /// Lets the event models name schemas at this base URL; `https://my-schema-server` otherwise.
     #[must_use]
     pub fn schemas_at(mut self, url: &str) -> Self {
