@@ -137,6 +137,7 @@ impl Config {
             ("listen", optional(self.admin.listen)),
             ("probes_listen", optional(self.admin.probes_listen)),
             ("token_file", optional(token)),
+            ("reload", word(self.admin.reload)),
         ])
     }
 

@@ -317,6 +317,11 @@ impl Metrics {
         }
     }
 
+    /// Allows `max_topics` topics by name from now on. Those that have their label keep it.
+    pub fn allow_topics(&self, max_topics: usize) {
+        self.topics.allow(max_topics);
+    }
+
     /// The counters of a topic: to be kept by who counts. Past the bound, and for names that no topic can have, those of
     /// `other`.
     #[must_use]

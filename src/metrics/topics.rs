@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -201,7 +201,7 @@ pub(super) struct Topics {
 
 #[derive(Debug)]
 struct Shared {
-    max: usize,
+    max: AtomicUsize,
     other: Arc<TopicMetrics>,
     named: RwLock<HashMap<Box<str>, Arc<TopicMetrics>>>,
     records: Desc,
@@ -216,7 +216,7 @@ impl Topics {
             super::made(Desc::new(name, help.to_owned(), labels, HashMap::new()))
         };
         let shared = Shared {
-            max,
+            max: AtomicUsize::new(max),
             other: TopicMetrics::new(OTHER),
             named: RwLock::default(),
             records: desc(
@@ -231,6 +231,11 @@ impl Topics {
             ),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Allows `max` topics by name. Those that have their label keep it.
+    pub(super) fn allow(&self, max: usize) {
+        self.shared.max.store(max, Ordering::Relaxed);
     }
 
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
@@ -250,7 +255,7 @@ impl Topics {
         if let Some(topic) = named.get(name) {
             return topic.clone();
         }
-        if named.len() >= self.shared.max {
+        if named.len() >= self.shared.max.load(Ordering::Relaxed) {
             return self.shared.other.clone();
         }
         let topic = TopicMetrics::new(name);

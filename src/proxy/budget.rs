@@ -23,8 +23,7 @@ use tokio::{
 /// The process-wide budget (`limits.memory_budget`).
 #[derive(Debug)]
 pub struct MemoryBudget {
-    capacity: usize,
-    stall_timeout: Duration,
+    capacity: AtomicUsize,
     start: Instant,
     used: AtomicUsize,
     /// Whether somebody stands in line; then nobody overtakes him.
@@ -39,14 +38,13 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(capacity: usize, stall_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
-            capacity,
-            stall_timeout,
+            capacity: AtomicUsize::new(capacity),
             start: Instant::now(),
             used: AtomicUsize::new(0),
             contended: AtomicBool::new(false),
             waits: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(Ledger { stall_timeout, ..Ledger::default() }),
         })
     }
 
@@ -63,8 +61,17 @@ impl MemoryBudget {
 
     /// Bytes that holders may use together, the last request's overdraft apart.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.capacity
+    pub fn capacity(&self) -> usize {
+        self.capacity.load(SeqCst)
+    }
+
+    /// Changes both bounds. Nobody loses what he holds: where that is more than the new capacity, holders finish what they
+    /// began one after the other.
+    pub fn resize(&self, capacity: usize, stall_timeout: Duration) {
+        let mut ledger = self.lock();
+        (ledger.stall_timeout, ledger.next_sweep) = (stall_timeout, None);
+        self.capacity.store(capacity, SeqCst);
+        self.serve(&mut ledger, Instant::now());
     }
 
     /// Bytes in use.
@@ -97,14 +104,14 @@ impl MemoryBudget {
 
     /// The uncontended way: one load and one exchange.
     fn take_within_capacity(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.capacity);
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.capacity());
         !self.contended.load(SeqCst) && self.used.fetch_update(SeqCst, SeqCst, fits).is_ok()
     }
 
     /// More for the one holder that is over the capacity.
     fn take_over_capacity(&self, holder: u64, bytes: usize) -> bool {
         let ledger = self.lock();
-        let may = ledger.over == Some(holder) && self.used() > self.capacity;
+        let may = ledger.over == Some(holder) && self.used() > self.capacity();
         if may {
             self.used.fetch_add(bytes, SeqCst);
         }
@@ -136,12 +143,13 @@ impl MemoryBudget {
         Place { budget: Arc::clone(self), ticket, account, ask, served_signal: Some(served_signal) }
     }
 
-    /// Serves those in line while no more than the capacity is used.
+    /// Serves those in line while no more than the capacity is used, or while nobody is over it who could go on: then it was
+    /// lowered below what is used, and all would wait for one another.
     fn serve(&self, ledger: &mut Ledger, now: Instant) {
-        while self.used() <= self.capacity {
+        while self.used() <= self.capacity() || ledger.nobody_is_over() {
             let Some((_, waiter)) = ledger.waiters.pop_first() else { break };
             self.used.fetch_add(waiter.ask.bytes, SeqCst);
-            if self.used() > self.capacity {
+            if self.used() > self.capacity() {
                 ledger.over = Some(waiter.holder);
             }
             waiter.account.add(waiter.ask.bytes, self.millis(now));
@@ -154,7 +162,7 @@ impl MemoryBudget {
 
     /// Evicts holders without progress, oldest first, until what the rest holds is within the capacity.
     fn evict_stalled(&self, ledger: &mut Ledger, now: Instant) {
-        if self.used() <= self.capacity || ledger.next_sweep.is_some_and(|due| now < due) {
+        if self.used() <= self.capacity() || ledger.next_sweep.is_some_and(|due| now < due) {
             return;
         }
         let mut rest = self.used();
@@ -167,11 +175,12 @@ impl MemoryBudget {
             }
         }
         candidates.sort_unstable_by_key(|(progressed, _)| *progressed);
-        let mut next = self.stall_timeout;
+        let stall_timeout = ledger.stall_timeout;
+        let mut next = stall_timeout;
         for (progressed, account) in candidates {
             let idle = self.millis(now).saturating_sub(progressed);
-            let left = self.stall_timeout.saturating_sub(Duration::from_millis(idle));
-            if rest <= self.capacity || !left.is_zero() {
+            let left = stall_timeout.saturating_sub(Duration::from_millis(idle));
+            if rest <= self.capacity() || !left.is_zero() {
                 next = left;
                 break;
             }
@@ -434,11 +443,19 @@ struct Ledger {
     waiters: BTreeMap<u64, Waiter>,
     /// Who went over the capacity last; means something only while more than the capacity is used.
     over: Option<u64>,
+    /// How long a holder may make no progress while others wait.
+    stall_timeout: Duration,
     next_sweep: Option<Instant>,
     ids: u64,
 }
 
 impl Ledger {
+    /// Whether whoever went over the capacity last holds nothing any more.
+    fn nobody_is_over(&self) -> bool {
+        let account = self.over.and_then(|holder| self.accounts.get(&holder));
+        account.is_none_or(|account| account.held() == 0)
+    }
+
     const fn next_id(&mut self) -> u64 {
         self.ids = self.ids.wrapping_add(1);
         self.ids

@@ -100,6 +100,28 @@ impl SchemaCache {
         Arc::new(Self { inner: Arc::new(inner) })
     }
 
+    /// The schemas that are known here, in front of another source and with other settings. That something does not exist
+    /// is not taken along: the other source may know better.
+    pub async fn taken_over(
+        &self,
+        source: Arc<dyn SchemaSource>,
+        settings: CacheSettings,
+        observer: Arc<dyn CacheObserver>,
+    ) -> Arc<Self> {
+        let new = Self::with_clock(source, settings, observer, Arc::clone(&self.inner.clock));
+        let (now, mut known) = ((self.inner.clock)(), Vec::new());
+        self.inner.kept.each(|reference, kept| {
+            if kept.serves(now) {
+                known.push((reference.clone(), Arc::clone(kept)));
+            }
+        });
+        for (reference, kept) in known {
+            new.inner.kept.put(&reference, kept, now).await;
+        }
+        new.inner.observer.entries(new.inner.kept.count());
+        new
+    }
+
     /// What is known right now, without waiting: a schema, or that there is none. `None` is "unknown". Starts asking
     /// again in the background where a document is out of date. Counts as a hit or a miss.
     #[must_use]
