@@ -106,8 +106,10 @@ impl World {
         self.program.signal("HUP");
         patiently("the reload", async {
             loop {
+                // In this order: what is counted was told before.
+                let counted = self.reloads().await != since;
                 let told = self.told().await;
-                if told["asked_by"] == "signal" && self.reloads().await != since {
+                if counted && told["asked_by"] == "signal" {
                     return told;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;

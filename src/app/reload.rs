@@ -298,7 +298,6 @@ impl Reloader {
         asked: Asked,
         with: impl FnOnce(ReloadFact) -> ReloadFact,
     ) {
-        self.parts.gateway.metrics.config_reload(outcome);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
         self.parts.status.reloaded(with(ReloadFact {
             outcome: Some(outcome.label()),
@@ -306,6 +305,7 @@ impl Reloader {
             asked_by: Some(asked.label()),
             ..ReloadFact::default()
         }));
+        self.parts.gateway.metrics.config_reload(outcome);
     }
 }
 

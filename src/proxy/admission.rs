@@ -171,6 +171,29 @@ mod tests {
     }
 
     #[test]
+    fn new_limits_count_for_the_next_connection_and_cost_none_that_is_open() {
+        let admission = admission(2, None);
+        let address = "10.0.0.1".parse().unwrap();
+        let _open = [admission.admit().unwrap(), admission.admit().unwrap()];
+        let limits = |max_connections, max_connections_per_address| ListenSettings {
+            max_connections,
+            max_connections_per_address,
+            ..test_listen()
+        };
+        admission.resize(&limits(1, None));
+        assert_eq!(admission.admit().unwrap_err(), NotAdmitted::Full { most: 1 });
+        admission.resize(&limits(5, Some(1)));
+        let mut third = admission.admit().unwrap();
+        third.from_address(address).unwrap();
+        let mut fourth = admission.admit().unwrap();
+        assert!(fourth.from_address(address).is_err());
+        admission.resize(&limits(5, None));
+        fourth.from_address(address).unwrap();
+        drop((third, fourth));
+        assert!(admission.by_address().is_empty());
+    }
+
+    #[test]
     fn nothing_is_remembered_of_addresses_without_connections() {
         let admission = admission(10, Some(1));
         for last in 0..=255 {

@@ -733,6 +733,48 @@ mod tests {
     }
 
     #[test]
+    fn a_capacity_that_is_lowered_below_what_is_held_lets_everybody_finish_one_after_the_other() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(30, STALL);
+        let [mut a, mut b, mut c] = [(); 3].map(|()| budget.holder());
+        for holder in [&mut a, &mut b, &mut c] {
+            assert!(holder.try_begin(10));
+        }
+        budget.resize(5, STALL);
+        assert_eq!((budget.used(), budget.capacity()), (30, 5), "nobody loses what he holds");
+        assert_eq!(poll(pin!(a.grow(10))), Poll::Ready(()), "the first goes on");
+        let mut second = pin!(b.grow(10));
+        let mut third = pin!(c.grow(10));
+        assert!(poll(second.as_mut()).is_pending());
+        assert!(poll(third.as_mut()).is_pending());
+        assert!(a.try_grow(5), "whoever is over may finish");
+        a.shrink_to(0);
+        assert_eq!(poll(second), Poll::Ready(()));
+        assert!(poll(third.as_mut()).is_pending());
+        b.shrink_to(0);
+        assert_eq!(poll(third), Poll::Ready(()));
+        assert!(!a.try_begin(1));
+        c.shrink_to(0);
+        assert!(a.try_begin(5) && !b.try_begin(1), "the new capacity is kept");
+    }
+
+    #[test]
+    fn a_capacity_that_is_raised_serves_those_in_line() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(10, STALL);
+        let [mut a, mut b, mut c] = [(); 3].map(|()| budget.holder());
+        assert_eq!(poll(pin!(a.begin(11))), Poll::Ready(()));
+        let (mut first, mut second) = (pin!(b.begin(5)), pin!(c.begin(5)));
+        assert!(poll(first.as_mut()).is_pending());
+        assert!(poll(second.as_mut()).is_pending());
+        budget.resize(100, STALL);
+        assert_eq!((poll(first), poll(second)), (Poll::Ready(()), Poll::Ready(())));
+        assert_eq!(budget.used(), 21);
+    }
+
+    #[test]
     fn nobody_is_evicted_while_the_budget_suffices() {
         let budget = MemoryBudget::new(10, Duration::ZERO);
         let mut a = budget.holder();

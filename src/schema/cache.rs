@@ -617,6 +617,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_known_is_taken_over_and_what_is_not_is_asked_for_again() {
+        let (old, new) = (bench(Ok(Lifetime::Configured)), bench(Ok(Lifetime::Configured)));
+        let [known, gone, none] = ["known", "gone", "none"].map(document);
+        let schema = old.cache.resolve(&gone).await.unwrap();
+        old.advance(700);
+        let kept = old.cache.resolve(&known).await.unwrap();
+        old.answers(Err(not_found()));
+        assert!(old.cache.resolve(&none).await.is_err());
+        let (source, settings) = (Arc::clone(&new.source), old.cache.inner.settings.clone());
+        let cache = old.cache.taken_over(source, settings, Arc::new(())).await;
+        assert!(Arc::ptr_eq(&cache.cached(&known).unwrap().unwrap(), &kept));
+        assert!(cache.cached(&gone).is_none() && cache.cached(&none).is_none());
+        assert_eq!(new.calls(), 0);
+        assert!(cache.resolve(&none).await.is_ok());
+        assert!(!Arc::ptr_eq(&cache.resolve(&gone).await.unwrap(), &schema));
+        assert_eq!(new.calls(), 2, "the other source is asked");
+        old.advance(660);
+        assert!(cache.cached(&known).is_none(), "it serves no longer than it would have");
+    }
+
+    #[tokio::test]
     async fn ids_are_kept_for_good() {
         let bench = bench(Ok(Lifetime::Forever));
         let reference = SchemaRef::Registered {
