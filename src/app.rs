@@ -3,6 +3,7 @@
 mod build;
 mod file;
 mod merge;
+mod prepared;
 mod reload;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

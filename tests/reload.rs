@@ -416,6 +416,36 @@ async fn schemas_stay_known_unless_another_registry_is_asked() {
 }
 
 #[tokio::test]
+async fn new_credentials_are_shown_to_a_registry_and_what_it_said_to_the_old_ones_stays() {
+    let world = World::new("").await;
+    let files = Files::new();
+    let url = world.registry.url();
+    for id in 2..=4 {
+        world.registry.id(id, USER);
+    }
+    let mut client = world.client().await;
+    for (name, id, expected) in [("one", "2", "Bearer one"), ("two", "3", "Bearer two")] {
+        let token = files.write(name, name).display().to_string();
+        let told =
+            world.reload(&format!("registry: {{url: '{url}', token_file: '{token}'}}\n")).await;
+        assert_eq!(told["changed"], json!(["registry.token_file"]));
+        for _ in 0..2 {
+            let record = TestRecord::avro(id, user("Ada"));
+            assert_eq!(produce(&mut client, record).await, ACCEPTED);
+            assert_eq!(produce(&mut client, TestRecord::avro("2", user("Ada"))).await, ACCEPTED);
+        }
+        assert_eq!(world.registry.authorizations().last().unwrap(), expected);
+    }
+    assert_eq!(world.registry.requests(), ["/schemas/ids/2", "/schemas/ids/3"]);
+    let told = world
+        .reload(&format!("registry: {{url: '{url}', token_file: '{}'}}\n", "/nowhere/token"))
+        .await;
+    assert!(told["mistakes"][0].as_str().unwrap().contains("/nowhere/token"), "{told}");
+    assert_eq!(produce(&mut client, TestRecord::avro("4", user("Ada"))).await, ACCEPTED);
+    assert_eq!(world.registry.authorizations().last().unwrap(), "Bearer two");
+}
+
+#[tokio::test]
 async fn a_request_is_judged_to_its_end_by_what_was_in_force_when_it_came() {
     let world = World::new("limits: {lookup_deadline: 1m}\n").await;
     world.registry.mood(Mood::Silent);

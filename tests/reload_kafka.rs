@@ -16,8 +16,10 @@ use support::{
     admin,
     batch::{Batch, Record},
     binary::Program,
+    case::Case,
+    certificates::Files,
     java::Java,
-    kafka::{self, Kafka},
+    kafka::{self, Kafka, Options, USERS},
     log_reader, produce,
     proxy::loopback,
     raw_client::RawClient,
@@ -111,13 +113,18 @@ struct Scene {
 
 impl Scene {
     fn new(kafka: &Kafka) -> Self {
+        Self::with(kafka, |host, plain| file(host, &kafka.bootstrap(), plain))
+    }
+
+    /// With a file that `text` makes of the host and the sections of the first variant.
+    fn with(kafka: &Kafka, text: impl Fn(&str, &str) -> String) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (host, direct) = (loopback(), kafka.bootstrap());
         let (served, program) = runtime.block_on(async {
             let registry = Registry::start().await;
             registry.id(1, USER);
             let plain = &variants(&registry.url())[0];
-            let program = Program::run_file(&host, &file(&host, &direct, plain), &[]);
+            let program = Program::run_file(&host, &text(&host, plain), &[]);
             (registry, program.ready().await)
         });
         let registry = served.url();
@@ -208,4 +215,58 @@ fn reloads_under_full_load_fail_no_request_and_close_no_connection() {
         scene.reloads(),
         tally.acknowledged,
     );
+}
+
+#[test]
+fn a_login_is_repeated_with_new_files_on_connections_that_stay_open() {
+    const LIFETIME: Duration = Duration::from_secs(2);
+    let properties =
+        vec![("connections.max.reauth.ms".to_owned(), LIFETIME.as_millis().to_string())];
+    let options = Options { brokers: 1, sasl: true, properties, ..Options::default() };
+    let (Some(kafka), Some(java)) = (Kafka::with(&options), Java::get()) else { return };
+    let (name, password) = USERS[0];
+    let lay = || {
+        let files = Files::new();
+        files.write("username", name);
+        files.write("password", password);
+        files
+    };
+    let upstream = kafka.sasl_addresses()[0].to_string();
+    let text = |files: &Files, host: &str, more: &str| {
+        let folder = files.folder().display();
+        let sasl = format!(
+            "sasl: {{mechanism: SCRAM-SHA-256, username_file: '{folder}/username', password_file: '{folder}/password'}}"
+        );
+        file(host, &upstream, more).replace("']}\nadmin", &format!("'], {sasl}}}\nadmin"))
+    };
+    let (first, second) = (lay(), lay());
+    let scene = Scene::with(&kafka, |host, plain| text(&first, host, plain));
+    admin::create_topic(&scene.direct, "logins", 1, 1);
+    let mut producer = java.producer(&scene.program.bootstrap(), &["linger.ms=0"]);
+    let mut sent = Vec::new();
+    let mut send_for = |time: Duration| {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            let case = Case::new("logins", &user(&number(sent.len())));
+            let case = case.header("content-type", "avro").header("schema-id", "1");
+            let seen = producer.send(&[case]);
+            assert!(seen[0].ok, "{seen:?}");
+            sent.push(user(&number(sent.len())));
+        }
+    };
+    send_for(LIFETIME / 2);
+    let before = scene.connections();
+    let plain = &variants(&scene.registry)[0];
+    scene.reload(&text(&second, &scene.host, plain));
+    drop(first);
+    send_for(LIFETIME * 2);
+    assert_eq!(scene.connections(), before, "nobody has connected again");
+    let mut fresh = RawClient::bootstrap(&scene.program.bootstrap()).unwrap();
+    fresh.call(&kafka_protocol::messages::MetadataRequest::default(), 9).expect("new ones log in");
+    for kind in ["login", "closed", "protocol", "io"] {
+        let line = format!("schemaward_upstream_errors_total{{kind=\"{kind}\"}}");
+        assert_eq!(scene.metric(&line), 0.0, "{kind}");
+    }
+    let stored = log_reader::stored_values(&scene.direct, "logins", 0);
+    assert!(stored.iter().map(|value| value.as_deref().unwrap().to_vec()).eq(sent));
 }

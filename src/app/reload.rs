@@ -18,13 +18,13 @@ use tokio::{
 use super::{
     build::{SchemaOrigin, Schemas, bounds, judging, running},
     file::ConfigFile,
-    merge::{differing, merged},
+    prepared::Prepared,
 };
 use crate::{
     admin::{Access, ReloadFact, ReloadRequest},
     config::Config,
     logging,
-    metrics::{Metrics, ReloadOutcome},
+    metrics::ReloadOutcome,
     proxy::{gateway::Gateway, listener::House, upstream::TcpDial, warm_up::warm_up},
     schema::References,
     status::Status,
@@ -96,21 +96,10 @@ impl Asked {
     }
 }
 
-/// Everything that a new configuration needs and that may fail, made and not in force yet.
-struct Prepared {
-    config: Config,
-    changed: Vec<String>,
-    needs_restart: Vec<String>,
-    server: Option<TlsServer>,
-    /// `Some` where brokers are reached in another way: under TLS, or not.
-    upstream: Option<Option<TlsClient>>,
-    schemas: Option<SchemaOrigin>,
-}
-
 impl Reloader {
     /// Reloads for `parts`, which run with `config`.
     pub(super) fn new(parts: Parts, config: Config, file: Option<&ConfigFile>) -> Self {
-        let decided = file.map(ConfigFile::fingerprint).unwrap_or_default();
+        let decided = file.map(ConfigFile::first).unwrap_or_default();
         let seen = Seen { decided, ..Seen::default() };
         let mut this = Self { parts, config: Arc::new(config), warming: JoinSet::new(), seen };
         this.warm_up();
@@ -231,10 +220,11 @@ impl Reloader {
 
     /// Puts what was prepared in force.
     async fn apply(&mut self, prepared: Prepared, asked: Asked) {
-        let Prepared { config, changed, needs_restart, server, upstream, schemas } = prepared;
+        let Prepared { config, changed, needs_restart, warnings, server, upstream, schemas } =
+            prepared;
         let old = std::mem::replace(&mut self.config, Arc::new(config));
         let asked_by = asked.label();
-        if !changed.is_empty() {
+        if old != self.config {
             self.put_in_force(&old, server, upstream, schemas).await;
         }
         let keys = changed.join(", ");
@@ -246,7 +236,7 @@ impl Reloader {
         for key in &needs_restart {
             tracing::warn!(asked_by, key, "{key} has changed in the file and needs a restart");
         }
-        self.config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         self.report(ReloadOutcome::Applied, asked, |fact| ReloadFact {
             changed,
             needs_restart,
@@ -306,50 +296,6 @@ impl Reloader {
             ..ReloadFact::default()
         }));
         self.parts.gateway.metrics.config_reload(outcome);
-    }
-}
-
-impl Prepared {
-    /// Reads `file` and makes what is new in it beside `old`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, a line of text each.
-    fn read(file: &ConfigFile, old: &Config, metrics: &Arc<Metrics>) -> Result<Self, Vec<String>> {
-        let wanted = file
-            .load()
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let config = merged(old, wanted.clone());
-        let other_files = config.upstream.sasl != old.upstream.sasl
-            || config.registry.registries().ne(old.registry.registries());
-        if let Some(unreadable) = config.unreadable().filter(|_| other_files) {
-            return Err(vec![unreadable]);
-        }
-        let changed = differing(old, &config);
-        let needs_restart = differing(&config, &wanted);
-        Self::made(config, old, metrics)
-            .map(|made| Self { changed, needs_restart, ..made })
-            .map_err(|mistake| vec![mistake])
-    }
-
-    fn made(config: Config, old: &Config, metrics: &Arc<Metrics>) -> Result<Self, String> {
-        if config.admin.token_file != old.admin.token_file {
-            Access::check(&config.admin).map_err(|error| format!("admin.token_file: {error}"))?;
-        }
-        let server = config.listen.tls.clone().filter(|_| config.listen.tls != old.listen.tls);
-        let server = server.map(TlsServer::new).transpose();
-        let server = server.map_err(|error| format!("listen.tls: {error}"))?;
-        let client = || config.upstream.tls.clone().map(TlsClient::new).transpose();
-        let upstream = (config.upstream != old.upstream).then(client).transpose();
-        let upstream = upstream.map_err(|error| format!("upstream.tls: {error}"))?;
-        let asks = |config: &Config| {
-            let registry = config.registry.clone();
-            let registry = crate::schema::RegistrySettings { warm_up: Vec::new(), ..registry };
-            (registry, config.cache.clone(), config.schema_limits)
-        };
-        let schemas = (asks(&config) != asks(old)).then(|| SchemaOrigin::new(&config, metrics));
-        let schemas = schemas.transpose().map_err(|error| format!("registry: {error}"))?;
-        let (changed, needs_restart) = (Vec::new(), Vec::new());
-        Ok(Self { config, changed, needs_restart, server, upstream, schemas })
     }
 }
 

@@ -744,16 +744,20 @@ mod tests {
         budget.resize(5, STALL);
         assert_eq!((budget.used(), budget.capacity()), (30, 5), "nobody loses what he holds");
         assert_eq!(poll(pin!(a.grow(10))), Poll::Ready(()), "the first goes on");
-        let mut second = pin!(b.grow(10));
-        let mut third = pin!(c.grow(10));
-        assert!(poll(second.as_mut()).is_pending());
-        assert!(poll(third.as_mut()).is_pending());
-        assert!(a.try_grow(5), "whoever is over may finish");
-        a.shrink_to(0);
-        assert_eq!(poll(second), Poll::Ready(()));
-        assert!(poll(third.as_mut()).is_pending());
-        b.shrink_to(0);
-        assert_eq!(poll(third), Poll::Ready(()));
+        {
+            let mut third = pin!(c.grow(10));
+            {
+                let mut second = pin!(b.grow(10));
+                assert!(poll(second.as_mut()).is_pending());
+                assert!(poll(third.as_mut()).is_pending());
+                assert!(a.try_grow(5), "whoever is over may finish");
+                a.shrink_to(0);
+                assert_eq!(poll(second), Poll::Ready(()));
+                assert!(poll(third.as_mut()).is_pending());
+            }
+            b.shrink_to(0);
+            assert_eq!(poll(third), Poll::Ready(()));
+        }
         assert!(!a.try_begin(1));
         c.shrink_to(0);
         assert!(a.try_begin(5) && !b.try_begin(1), "the new capacity is kept");
