@@ -187,3 +187,24 @@ impl SourceObserver for CacheMetrics {
         self.metrics.registry_retry();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_told_by_the_cache_that_is_in_use() {
+        let metrics = Metrics::new(1);
+        let [old, new] = [(); 2].map(|()| CacheMetrics::new(Arc::clone(&metrics)));
+        old.entries(7);
+        old.circuits_open(1);
+        assert_eq!((metrics.schemas(), metrics.open_registry_circuits()), (7, 1));
+        old.retire();
+        new.entries(2);
+        new.circuits_open(0);
+        // What it has under way ends after it was replaced.
+        old.entries(8);
+        old.circuits_open(2);
+        assert_eq!((metrics.schemas(), metrics.open_registry_circuits()), (2, 0));
+    }
+}
