@@ -1,40 +1,46 @@
-//! The one place that wires everything; owns start, drain and stop.
+//! The one place that wires everything; owns start, reload, drain and stop.
+
+mod build;
+mod file;
+mod merge;
+mod prepared;
+mod reload;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
     time::sleep,
 };
 use tracing::{info, warn};
 
+use self::{
+    build::{SchemaOrigin, Schemas, running},
+    reload::{Parts, Reloader, Triggers},
+};
+pub use self::{
+    build::{gateway, gateway_over, schema_source},
+    file::ConfigFile,
+};
 use crate::{
     admin::{Admin, AdminError},
     config::Config,
     health::{Latch, Readiness},
     metrics::Metrics,
     proxy::{
-        address_map::AddressMap,
         budget::MemoryBudget,
-        cluster_view::ClusterView,
-        end_log::EndLog,
         gateway::Gateway,
         listener::{self, BindError, House, Leads, Listener},
         probe,
-        sequence_guard::SequenceGuard,
         settings::Routing,
-        topic_ids::TopicIds,
         upstream::{TcpDial, Upstream},
-        warm_up::warm_up,
     },
-    rejection_log::RejectionLog,
-    schema::{HttpSource, HttpSourceError, References, SchemaCache},
-    status::{self, CacheMetrics, Status},
+    schema::HttpSourceError,
+    status::{self, Status},
     tls::{TlsClient, TlsFileError, TlsServer},
-    validate::{judge::Judge, policy::Policy},
     wire::api,
 };
 
@@ -93,52 +99,64 @@ impl App {
     /// # Errors
     /// [`AppError`] when a port is in use or the system refuses something.
     pub async fn start(config: Config) -> Result<Self, AppError> {
+        Self::begin(config, Triggers::default()).await
+    }
+
+    /// The same with a configuration that `file` holds, and that is read again when the file changes, at each of `hangups`
+    /// and when the admin listener is asked for it.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn start_from(
+        file: ConfigFile,
+        config: Config,
+        hangups: Option<Signal>,
+    ) -> Result<Self, AppError> {
+        Self::begin(config, Triggers { file: Some(file), hangups, requests: None }).await
+    }
+
+    async fn begin(config: Config, triggers: Triggers) -> Result<Self, AppError> {
         let (drain, draining) = watch::channel(false);
         let metrics = Metrics::new(config.metrics.max_topics);
-        let tls = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
-        let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, tls));
-        let tls = config.listen.tls.clone().map(TlsServer::new).transpose()?;
-        let source = schema_source(&config, &metrics)?;
-        let schema_files = source.keep_up(&metrics);
-        let gateway = Arc::new(gateway(source, &config, metrics, draining));
+        let client = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
+        let server = config.listen.tls.clone().map(TlsServer::new).transpose()?;
+        let schemas = Schemas::new(SchemaOrigin::new(&config, &metrics)?, &config, &metrics);
+        let cache = Arc::clone(&schemas.cache);
+        let gateway = Arc::new(gateway_over(cache, &config, Arc::clone(&metrics), draining));
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
         gateway.metrics.max_connections(config.listen.max_connections);
         let listeners = bind(&config, &gateway)?;
-        let first = listeners.first();
-        let bootstrap = match first.map(|listener| listener.accept.local_addr()) {
-            Some(address) => {
-                address.map_err(|source| AppError::System { what: "read own address", source })?
-            }
-            None => config.listen.bootstrap,
-        };
+        let bootstrap = first_address(&listeners, &config)?;
         readiness.drop_latch(Latch::Listeners);
-        let mut tasks = JoinSet::new();
-        schema_files.into_iter().for_each(|task| drop(tasks.spawn(task)));
-        if let Some(tls) = &tls {
-            tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
-        }
-        if let Some(tls) = upstream.tls() {
-            tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
-        }
-        let house = House::new(&config.listen, tls, Arc::clone(&upstream), Arc::clone(&gateway));
+        let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
+        let (counts, told) = (Arc::clone(&metrics), Arc::clone(&status));
+        let mut served = Admin::bind(&config.admin, counts, Arc::clone(&readiness), told).await?;
+        let (admin, probes) = (served.address(), served.probes_address());
+        let requests = served.take_reload_requests();
+        let access = Arc::clone(served.access());
+        let keep_up = |tls: &TlsServer| Box::pin(tls.keep_up(Arc::clone(&metrics))) as _;
+        let of_server = running(server.as_ref().map(keep_up));
+        let keep_up = |tls: &TlsClient| Box::pin(tls.keep_up(Arc::clone(&metrics))) as _;
+        let of_client = running(client.as_ref().map(keep_up));
+        let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, client));
+        let house = House::new(&config.listen, server, Arc::clone(&upstream), Arc::clone(&gateway));
         let house = Arc::new(house);
+        let mut tasks = JoinSet::new();
         for listener in listeners {
             tasks.spawn(listener.serve(Arc::clone(&house)));
         }
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
         tasks.spawn(report(Arc::clone(&gateway)));
-        let references = References::new(&config.registry);
-        let wanted = config.registry.warm_up.clone();
-        tasks.spawn(warm_up(Arc::clone(&gateway), references, wanted));
-        let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
-        let metrics = Arc::clone(&gateway.metrics);
-        let served = Admin::bind(&config.admin, metrics, Arc::clone(&readiness), status).await?;
-        let (admin, probes) = (served.address(), served.probes_address());
         // It serves until the very end: a drain can be watched.
         tasks.spawn(served.serve(std::future::pending()));
         config.warnings().iter().for_each(|warning| warn!("{warning}"));
+        let (server, client) = (of_server, of_client);
+        let parts =
+            Parts { gateway: Arc::clone(&gateway), house, status, access, schemas, server, client };
+        let reloader = Reloader::new(parts, config, triggers.file.as_ref());
+        tasks.spawn(reloader.run(Triggers { requests, ..triggers }));
         info!(%bootstrap, version = env!("CARGO_PKG_VERSION"), "listening");
         Ok(Self { bootstrap, admin, probes, gateway, readiness, drain, tasks })
     }
@@ -203,7 +221,7 @@ impl App {
             biased;
             () = ended => {}
             () = hurry => info!("told again: not waiting for connections any longer"),
-            () = sleep(self.gateway.times.drain_grace) => {}
+            () = sleep(self.gateway.drain_grace()) => {}
         }
         self.tasks.shutdown().await;
         self.gateway.rejections.report_rest();
@@ -215,17 +233,19 @@ impl App {
     }
 }
 
-/// Runs the proxy until SIGTERM or SIGINT, then drains it; a second signal ends the drain.
+/// Runs the proxy until SIGTERM or SIGINT, then drains it; a second signal ends the drain. `config` is what `file` held.
 ///
 /// # Errors
 /// [`AppError`]: why it did not start, or did not end cleanly.
-pub async fn run(config: Config) -> Result<(), AppError> {
+pub async fn run(file: ConfigFile, config: Config) -> Result<(), AppError> {
     let hook = |kind| {
         signal(kind).map_err(|source| AppError::System { what: "listen for signals", source })
     };
+    // First of all: unheard, it ends the process.
+    let hangups = hook(SignalKind::hangup())?;
     let mut terminate = hook(SignalKind::terminate())?;
     let mut interrupt = hook(SignalKind::interrupt())?;
-    let app = App::start(config).await?;
+    let app = App::start_from(file, config, Some(hangups)).await?;
     let mut told = async || {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -234,57 +254,6 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     };
     told().await;
     app.drain_unless(told()).await
-}
-
-/// Where schemas come from.
-///
-/// # Errors
-/// [`AppError::Schemas`] when the HTTP client for schemas cannot be made.
-pub fn schema_source(config: &Config, metrics: &Arc<Metrics>) -> Result<Arc<HttpSource>, AppError> {
-    let observer = Arc::new(CacheMetrics(Arc::clone(metrics)));
-    Ok(Arc::new(HttpSource::new(&config.registry, config.schema_limits, observer)?))
-}
-
-/// What all connections of a proxy share; it drains when `draining` turns true.
-#[must_use]
-pub fn gateway(
-    source: Arc<HttpSource>,
-    config: &Config,
-    metrics: Arc<Metrics>,
-    draining: watch::Receiver<bool>,
-) -> Gateway {
-    let observer = Arc::new(CacheMetrics(Arc::clone(&metrics)));
-    let schemas = SchemaCache::new(source, config.cache.clone(), observer);
-    gateway_over(schemas, config, metrics, draining)
-}
-
-/// The same over schemas from anywhere.
-#[must_use]
-pub fn gateway_over(
-    schemas: Arc<SchemaCache>,
-    config: &Config,
-    metrics: Arc<Metrics>,
-    draining: watch::Receiver<bool>,
-) -> Gateway {
-    let references = References::new(&config.registry);
-    let guard = &config.sequence_guard;
-    Gateway {
-        judge: Judge::new(references, schemas, config.record_limits),
-        policy: Policy::new(&config.rules, &config.default_rule, &config.metadata),
-        cluster: ClusterView {
-            addresses: Arc::new(AddressMap::new(&config.listen)),
-            topics: Arc::new(TopicIds::default()),
-            logins: config.client_logins(),
-        },
-        guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
-        budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
-        metrics,
-        rejections: RejectionLog::new(),
-        ends: EndLog::default(),
-        limits: config.wire_limits.clone(),
-        times: config.times.clone(),
-        draining,
-    }
 }
 
 /// Has levels and notes read off the running parts when somebody asks.
@@ -322,4 +291,14 @@ fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener<TcpListener>>
         listeners.push(listener(SocketAddr::new(bootstrap.ip(), port.0), Leads::Port(port))?);
     }
     Ok(listeners)
+}
+
+/// Where clients bootstrap: the port may have been left to the system.
+fn first_address(
+    listeners: &[Listener<TcpListener>],
+    config: &Config,
+) -> Result<SocketAddr, AppError> {
+    let failed = |source| AppError::System { what: "read own address", source };
+    let first = listeners.first().map(|listener| listener.accept.local_addr());
+    first.transpose().map_err(failed).map(|address| address.unwrap_or(config.listen.bootstrap))
 }

@@ -1,11 +1,11 @@
 //! Where log lines go: standard error, as text or JSON. Lines of libraries are held to warnings, for they may quote
 //! what they were working on.
 
-use std::io;
+use std::{io, sync::OnceLock};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 /// What is logged, and how.
@@ -53,23 +53,42 @@ pub struct LoggingError;
 /// # Errors
 /// If that was done before.
 pub fn init(settings: &LogSettings) -> Result<(), LoggingError> {
-    let layer = layer(settings, io::stderr);
+    let (filter, level) = reload::Layer::new(filter(settings.level));
+    let layer = lines(settings, io::stderr).with_filter(filter);
     let subscriber = tracing_subscriber::registry().with(layer);
     // This takes the lines of the `log` crate along, which some libraries write.
-    subscriber.try_init().map_err(|_| LoggingError)
+    subscriber.try_init().map_err(|_| LoggingError)?;
+    LEVEL.set(level).map_err(|_| LoggingError)
 }
+
+/// Writes lines of at least `level` from now on, if [`init`] was called.
+pub fn set_level(level: LogLevel) {
+    if let Some(handle) = LEVEL.get() {
+        // It fails where the subscriber is gone, which is there as long as the process.
+        let _ = handle.reload(filter(level));
+    }
+}
+
+/// The filter of the process' lines.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// The layer that writes lines by `settings` to what `writer` makes.
 pub fn layer<W>(settings: &LogSettings, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
 {
+    lines(settings, writer).with_filter(filter(settings.level)).boxed()
+}
+
+fn lines<W>(settings: &LogSettings, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
     let lines = fmt::layer().with_writer(writer).with_ansi(false);
-    let lines = match settings.format {
+    match settings.format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.boxed(),
-    };
-    lines.with_filter(filter(settings.level)).boxed()
+    }
 }
 
 fn filter(level: LogLevel) -> Targets {

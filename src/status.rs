@@ -1,9 +1,14 @@
 //! What the process knows about itself, put together for `/status` and the page.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
-    admin::{BrokerFact, BudgetFact, StatusFacts, StatusSource},
+    admin::{BrokerFact, BudgetFact, ReloadFact, StatusFacts, StatusSource},
     config::Config,
     metrics::{AvoidedRequest, Levels, Metrics},
     proxy::{
@@ -20,14 +25,32 @@ const MAX_NOTED_NODES: usize = 10;
 #[derive(Debug)]
 pub struct Status {
     gateway: Arc<Gateway>,
-    rules: serde_json::Value,
+    rules: ArcSwap<serde_json::Value>,
+    reload: ArcSwap<ReloadFact>,
 }
 
 impl Status {
     /// Facts of `gateway`, and the rules of `config`.
     #[must_use]
     pub fn new(config: &Config, gateway: Arc<Gateway>) -> Self {
-        Self { gateway, rules: config.effective_rules().to_json() }
+        let rules = ArcSwap::from_pointee(config.effective_rules().to_json());
+        Self { gateway, rules, reload: ArcSwap::default() }
+    }
+
+    /// Takes the rules of `config` over.
+    pub fn follow(&self, config: &Config) {
+        self.rules.store(Arc::new(config.effective_rules().to_json()));
+    }
+
+    /// Takes note of how the configuration was read again.
+    pub fn reloaded(&self, fact: ReloadFact) {
+        self.reload.store(Arc::new(fact));
+    }
+
+    /// How the configuration was read again last.
+    #[must_use]
+    pub fn reload(&self) -> Arc<ReloadFact> {
+        self.reload.load_full()
     }
 }
 
@@ -47,7 +70,8 @@ impl StatusSource for Status {
             schemas_in_cache: metrics.schemas(),
             registry_circuits_open: metrics.open_registry_circuits(),
             sequence_gaps_open: whole(guard.open_gaps()),
-            rules: self.rules.clone(),
+            rules: serde_json::Value::clone(&self.rules.load()),
+            reload: ReloadFact::clone(&self.reload.load()),
             memory_budget: BudgetFact {
                 bytes: whole(budget.capacity()),
                 used_bytes: whole(budget.used()),
@@ -97,44 +121,90 @@ fn whole(count: usize) -> u64 {
 
 /// Counts what the schema cache does.
 #[derive(Debug)]
-pub struct CacheMetrics(pub Arc<Metrics>);
+pub struct CacheMetrics {
+    metrics: Arc<Metrics>,
+    retired: AtomicBool,
+}
+
+impl CacheMetrics {
+    /// Counts in `metrics`.
+    #[must_use]
+    pub const fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, retired: AtomicBool::new(false) }
+    }
+
+    /// Takes note that another cache has taken the place of this one, which ends what it has under way: from now on levels
+    /// are told by the other one.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+}
 
 impl CacheObserver for CacheMetrics {
     fn hit(&self) {
-        self.0.cache_hit();
+        self.metrics.cache_hit();
     }
 
     fn miss(&self) {
-        self.0.cache_miss();
+        self.metrics.cache_miss();
     }
 
     fn request(&self, outcome: RequestOutcome) {
-        self.0.registry_request(outcome.label());
+        self.metrics.registry_request(outcome.label());
     }
 
     fn request_seconds(&self, seconds: f64) {
-        self.0.registry_request_seconds(seconds);
+        self.metrics.registry_request_seconds(seconds);
     }
 
     fn entries(&self, count: u64) {
-        self.0.cache_entries(count);
+        if !self.is_retired() {
+            self.metrics.cache_entries(count);
+        }
     }
 
     fn over_budget(&self) {
-        self.0.registry_request_avoided(AvoidedRequest::Budget);
+        self.metrics.registry_request_avoided(AvoidedRequest::Budget);
     }
 }
 
 impl SourceObserver for CacheMetrics {
     fn circuits_open(&self, count: usize) {
-        self.0.registry_circuits_open(whole(count));
+        if !self.is_retired() {
+            self.metrics.registry_circuits_open(whole(count));
+        }
     }
 
     fn left_in_peace(&self) {
-        self.0.registry_request_avoided(AvoidedRequest::Circuit);
+        self.metrics.registry_request_avoided(AvoidedRequest::Circuit);
     }
 
     fn retried(&self) {
-        self.0.registry_retry();
+        self.metrics.registry_retry();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_told_by_the_cache_that_is_in_use() {
+        let metrics = Metrics::new(1);
+        let [old, new] = [(); 2].map(|()| CacheMetrics::new(Arc::clone(&metrics)));
+        old.entries(7);
+        old.circuits_open(1);
+        assert_eq!((metrics.schemas(), metrics.open_registry_circuits()), (7, 1));
+        old.retire();
+        new.entries(2);
+        new.circuits_open(0);
+        // What it has under way ends after it was replaced.
+        old.entries(8);
+        old.circuits_open(2);
+        assert_eq!((metrics.schemas(), metrics.open_registry_circuits()), (2, 0));
     }
 }

@@ -44,7 +44,8 @@ async fn resolve(registry: &str, reference: impl Fn(&References) -> SchemaRef) -
     let source = app::schema_source(&config, &metrics).unwrap();
     let gateway = app::gateway(source, &config, metrics, draining);
     let reference = reference(&References::new(&config.registry));
-    gateway.judge.schemas().resolve(&reference).await
+    let judging = gateway.judging.load_full();
+    judging.judge.schemas().resolve(&reference).await
 }
 
 async fn by_key(apicurio: &Apicurio, key: RegistryKey) -> Resolution {

@@ -4,6 +4,7 @@
 #[path = "../avro_shapes/mod.rs"]
 pub(crate) mod shapes;
 
+use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -23,6 +24,7 @@ use schemaward::proxy::{
     cluster_view::ClusterView,
     end_log::EndLog,
     gateway::Gateway,
+    in_force::{Bounds, Judging},
     peer::Peer,
     sequence_guard::{Identity, SequenceGuard},
     settings::{ClientLogins, ListenSettings, TimeSettings},
@@ -218,9 +220,21 @@ pub(crate) fn judge(schemas: &[&str]) -> Judge {
 pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
     let (running, draining) = watch::channel(false);
     let metrics = Metrics::new(100);
+    let times = TimeSettings {
+        handshake_timeout: Duration::from_secs(10),
+        lookup_deadline: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(660),
+        request_timeout: Duration::from_secs(60),
+        response_timeout: Duration::from_secs(1_800),
+        drain_grace: Duration::from_secs(30),
+    };
     let gateway = Gateway {
-        judge: judge(schemas),
-        policy: Policy::new(&[], &RuleSettings::default(), &HeaderNames::default()),
+        judging: ArcSwap::from_pointee(Judging {
+            judge: judge(schemas),
+            policy: Policy::new(&[], &RuleSettings::default(), &HeaderNames::default()),
+        }),
+        bounds: Arc::new(ArcSwap::from_pointee(Bounds { limits: WireLimits::default(), times })),
         cluster: ClusterView {
             addresses: Arc::new(AddressMap::new(&ListenSettings::default())),
             topics: Arc::new(TopicIds::default()),
@@ -231,16 +245,6 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         metrics,
         rejections: RejectionLog::new(),
         ends: EndLog::default(),
-        limits: WireLimits::default(),
-        times: TimeSettings {
-            handshake_timeout: Duration::from_secs(10),
-            lookup_deadline: Duration::from_secs(5),
-            stall_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(660),
-            request_timeout: Duration::from_secs(60),
-            response_timeout: Duration::from_secs(1_800),
-            drain_grace: Duration::from_secs(30),
-        },
         draining,
     };
     (running, Arc::new(gateway))

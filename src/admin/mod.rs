@@ -1,5 +1,7 @@
-//! What operators and probes ask: `/metrics`, `/livez`, `/readyz`, `/status`, and a page that a person can read.
+//! What operators and probes ask: `/metrics`, `/livez`, `/readyz`, `/status`, a page that a person can read, and
+//! `POST /reload`.
 
+mod access;
 mod page;
 mod routes;
 mod server;
@@ -7,6 +9,7 @@ mod settings;
 mod status;
 mod token;
 
+pub use access::{Access, ReloadRequest};
 pub use server::{Admin, AdminError};
 pub use settings::AdminSettings;
-pub use status::{BrokerFact, BudgetFact, StatusFacts, StatusSource};
+pub use status::{BrokerFact, BudgetFact, ReloadFact, StatusFacts, StatusSource};

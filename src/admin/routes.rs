@@ -1,18 +1,18 @@
-//! What is answered at which path. All of it is read-only.
+//! What is answered at which path. All of it is read-only, but for `POST /reload`.
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tokio::sync::Semaphore;
 
-use super::{page, status::Sources, token::TokenFile};
+use super::{Access, page, status::Sources};
 use crate::{health::Readiness, metrics::Metrics};
 
 /// What the paths answer from.
@@ -30,13 +30,10 @@ pub(super) fn probes(facts: Facts) -> Router {
 }
 
 /// Every path; with a token file, nothing without its token.
-pub(super) fn everything(facts: Facts, token: Option<TokenFile>) -> Router {
+pub(super) fn everything(facts: Facts, access: Arc<Access>) -> Router {
     let paths = probe_paths().route("/", get(root)).route("/status", get(status)).with_state(facts);
-    let paths = finished(paths);
-    match token {
-        Some(token) => paths.layer(middleware::from_fn_with_state(token, authorize)),
-        None => paths,
-    }
+    let reload = Router::new().route("/reload", post(reload)).with_state(Arc::clone(&access));
+    finished(paths.merge(reload)).layer(middleware::from_fn_with_state(access, authorize))
 }
 
 fn probe_paths() -> Router<Facts> {
@@ -100,7 +97,33 @@ async fn root(State(facts): State<Facts>) -> Response {
     ([kind, policy], page).into_response()
 }
 
-async fn authorize(State(token): State<TokenFile>, request: Request, next: Next) -> Response {
+/// Has the configuration read again, and says how that went.
+async fn reload(State(access): State<Arc<Access>>, headers: HeaderMap) -> Response {
+    if !access.allows_reload() {
+        return (StatusCode::FORBIDDEN, "admin.reload is false\n").into_response();
+    }
+    // What a browser sends for a page of somebody else.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if !matches!(site, None | Some(b"same-origin" | b"none")) {
+        return (StatusCode::FORBIDDEN, "not for other sites\n").into_response();
+    }
+    let Some(fact) = access.reload().await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the process is ending\n").into_response();
+    };
+    let status = match fact.mistakes.as_slice() {
+        [] => StatusCode::OK,
+        [_, ..] => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    match serde_json::to_string_pretty(&fact) {
+        Ok(json) => {
+            (status, [(header::CONTENT_TYPE, "application/json")], json + "\n").into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn authorize(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let Some(token) = access.token() else { return next.run(request).await };
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
     // Reading the file may block, if only for a moment.
     let admitted = match given {

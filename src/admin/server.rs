@@ -10,15 +10,14 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 
 use super::{
-    AdminSettings,
+    Access, AdminSettings, ReloadRequest,
     routes::{self, Facts},
     status::{Sources, StatusSource},
-    token::TokenFile,
 };
 use crate::{health::Readiness, metrics::Metrics};
 
@@ -48,6 +47,8 @@ pub enum AdminError {
 pub struct Admin {
     full: Option<(TcpListener, Router)>,
     probes: Option<(TcpListener, Router)>,
+    access: Arc<Access>,
+    reload_requests: Option<mpsc::Receiver<ReloadRequest>>,
 }
 
 impl Admin {
@@ -63,16 +64,29 @@ impl Admin {
     ) -> Result<Self, AdminError> {
         let sources = Sources { started: Instant::now(), readiness, proxy };
         let facts = Facts { metrics, sources, scrapes: Arc::new(Semaphore::new(1)) };
-        let token = settings.token_file.clone().map(TokenFile::new);
-        if let Some(token) = &token {
-            token.read().map_err(|source| AdminError::Token { source })?;
-        }
+        Access::check(settings).map_err(|source| AdminError::Token { source })?;
+        let (access, reload_requests) = Access::new(settings);
         let full = bind("admin.listen", settings.listen).await?;
         let probes = bind("admin.probes_listen", settings.probes_listen).await?;
         Ok(Self {
-            full: full.map(|listener| (listener, routes::everything(facts.clone(), token))),
+            full: full
+                .map(|listener| (listener, routes::everything(facts.clone(), Arc::clone(&access)))),
             probes: probes.map(|listener| (listener, routes::probes(facts))),
+            access,
+            reload_requests: Some(reload_requests),
         })
+    }
+
+    /// What the full listener allows, to be replaced.
+    #[must_use]
+    pub const fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Where requests for a reload arrive: for whoever asks first.
+    #[must_use]
+    pub const fn take_reload_requests(&mut self) -> Option<mpsc::Receiver<ReloadRequest>> {
+        self.reload_requests.take()
     }
 
     /// Where `admin.listen` is bound.

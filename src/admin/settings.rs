@@ -11,4 +11,6 @@ pub struct AdminSettings {
     pub probes_listen: Option<SocketAddr>,
     /// File with the token that `admin.listen` asks for (`admin.token_file`), read anew for each request.
     pub token_file: Option<PathBuf>,
+    /// Whether `POST /reload` has the configuration read again (`admin.reload`).
+    pub reload: bool,
 }

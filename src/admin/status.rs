@@ -31,6 +31,25 @@ pub struct StatusFacts {
     pub rules: serde_json::Value,
     /// Memory of unfinished work.
     pub memory_budget: BudgetFact,
+    /// How the configuration was read again last.
+    pub reload: ReloadFact,
+}
+
+/// How the configuration was read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadFact {
+    /// `applied`, or `failed`: then what was in force before still is. None: it was not read again yet.
+    pub outcome: Option<&'static str>,
+    /// When, in seconds since 1970 (UTC).
+    pub unix_seconds: Option<u64>,
+    /// What asked for it: `signal`, `file` (it has changed) or `request`.
+    pub asked_by: Option<&'static str>,
+    /// Keys that have changed and are in force.
+    pub changed: Vec<String>,
+    /// Keys that say something else in the file, and keep their old value until a restart.
+    pub needs_restart: Vec<String>,
+    /// What is wrong with the file: place, key and sentence each.
+    pub mistakes: Vec<String>,
 }
 
 /// A broker and what stands for it.

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Exit, allocator, complain};
 use crate::{
-    app::{self, AppError},
+    app::{self, AppError, ConfigFile},
     config::{Config, process_environment},
     logging,
 };
@@ -23,7 +23,8 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self) -> Exit {
         allocator::give_large_buffers_back();
-        let config = match Config::load(&self.config, process_environment()) {
+        let file = ConfigFile::new(self.config, process_environment());
+        let config = match file.load() {
             Ok(config) => config,
             Err(errors) => {
                 eprintln!("{errors}");
@@ -34,7 +35,7 @@ impl Run {
             complain(&error);
         }
         match runtime() {
-            Ok(runtime) => proxy(&runtime, config),
+            Ok(runtime) => proxy(&runtime, file, config),
             Err(error) => {
                 complain(&error);
                 Exit::Failure
@@ -43,8 +44,8 @@ impl Run {
     }
 }
 
-fn proxy(runtime: &Runtime, config: Config) -> Exit {
-    match runtime.block_on(app::run(config)) {
+fn proxy(runtime: &Runtime, file: ConfigFile, config: Config) -> Exit {
+    match runtime.block_on(app::run(file, config)) {
         Ok(()) => Exit::Clean,
         Err(error) => {
             complain(&error);

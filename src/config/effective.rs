@@ -36,6 +36,8 @@ use crate::{
 pub enum Tree {
     /// Not set.
     Null,
+    /// true or false.
+    Bool(bool),
     /// A whole number.
     Number(u64),
     /// A word, a size, a duration: text that YAML takes as it is.
@@ -137,6 +139,7 @@ impl Config {
             ("listen", optional(self.admin.listen)),
             ("probes_listen", optional(self.admin.probes_listen)),
             ("token_file", optional(token)),
+            ("reload", Tree::Bool(self.admin.reload)),
         ])
     }
 
@@ -358,6 +361,7 @@ impl Tree {
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
             Self::Number(number) => (*number).into(),
             Self::Word(text) | Self::Text(text) => text.clone().into(),
             Self::List(items) => items.iter().map(Self::to_json).collect(),
@@ -422,6 +426,7 @@ impl Tree {
 
     fn scalar(&self) -> String {
         match self {
+            Self::Bool(value) => value.to_string(),
             Self::Number(number) => number.to_string(),
             Self::Word(word) => word.clone(),
             Self::Text(text) if is_plain(text) => text.clone(),

@@ -10,7 +10,7 @@ use super::{
     registry::registry,
     section::{Given, Located, Section},
     upstream::upstream,
-    values::{duration, integer, size, socket_address, text, topic_pattern, word},
+    values::{boolean, duration, integer, size, socket_address, text, topic_pattern, word},
 };
 use crate::{
     admin::AdminSettings,
@@ -279,12 +279,14 @@ fn admin(mut section: Section<'_>, bound: &Bound) -> AdminSettings {
     let listen = section.given("listen", socket_address);
     let probes = section.given("probes_listen", socket_address);
     let token = section.given("token_file", text);
+    let reload = section.or("reload", false, boolean);
     check::admin(&section, &listen, &probes, &token, bound);
     section.finish();
     AdminSettings {
         listen: listen.value(),
         probes_listen: probes.value(),
         token_file: token.value().map(Into::into),
+        reload,
     }
 }
 

@@ -124,6 +124,7 @@ fn the_example_file_holds_the_defaults() {
         listen: "127.0.0.1:9464".parse().ok(),
         probes_listen: "0.0.0.0:9465".parse().ok(),
         token_file: None,
+        reload: false,
     };
     assert_eq!(example, expected);
 }

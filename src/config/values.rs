@@ -36,6 +36,14 @@ pub(super) fn text(value: &Value) -> Result<String, String> {
     }
 }
 
+/// true or false.
+pub(super) fn boolean(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(value) => Ok(*value),
+        other => Err(wanted("true or false", other)),
+    }
+}
+
 /// A whole number within `range`.
 pub(super) fn integer<T>(range: RangeInclusive<T>) -> impl Fn(&Value) -> Result<T, String>
 where

@@ -31,10 +31,11 @@ pub enum NotAdmitted {
 }
 
 /// Counts open connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Admission {
-    most: usize,
-    most_per_address: Option<usize>,
+    most: AtomicUsize,
+    /// As many as can be counted: no such limit.
+    most_per_address: AtomicUsize,
     open: AtomicUsize,
     /// Addresses with open connections: no more entries than there are connections.
     by_address: Mutex<HashMap<IpAddr, usize>>,
@@ -44,12 +45,16 @@ impl Admission {
     /// Counts within the limits of `listen`.
     #[must_use]
     pub fn new(listen: &ListenSettings) -> Arc<Self> {
-        Arc::new(Self {
-            most: listen.max_connections,
-            most_per_address: listen.max_connections_per_address,
-            open: AtomicUsize::new(0),
-            by_address: Mutex::default(),
-        })
+        let admission = Self::default();
+        admission.resize(listen);
+        Arc::new(admission)
+    }
+
+    /// Takes the limits of `listen` over. What is open stays open.
+    pub fn resize(&self, listen: &ListenSettings) {
+        let per_address = listen.max_connections_per_address.unwrap_or(usize::MAX);
+        self.most.store(listen.max_connections, Ordering::Relaxed);
+        self.most_per_address.store(per_address, Ordering::Relaxed);
     }
 
     /// Lets one more connection be open, until what is returned is dropped.
@@ -57,10 +62,11 @@ impl Admission {
     /// # Errors
     /// [`NotAdmitted::Full`].
     pub fn admit(self: &Arc<Self>) -> Result<Admitted, NotAdmitted> {
-        let one_more = |open: usize| (open < self.most).then(|| open.saturating_add(1));
+        let most = self.most.load(Ordering::Relaxed);
+        let one_more = |open: usize| (open < most).then(|| open.saturating_add(1));
         match self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => Ok(Admitted { admission: Arc::clone(self), address: None }),
-            Err(_) => Err(NotAdmitted::Full { most: self.most }),
+            Err(_) => Err(NotAdmitted::Full { most }),
         }
     }
 
@@ -82,7 +88,10 @@ impl Admitted {
     /// # Errors
     /// [`NotAdmitted::FullForAddress`].
     pub fn from_address(&mut self, address: IpAddr) -> Result<(), NotAdmitted> {
-        let Some(most) = self.admission.most_per_address else { return Ok(()) };
+        let most = self.admission.most_per_address.load(Ordering::Relaxed);
+        if most == usize::MAX {
+            return Ok(());
+        }
         let whose = whose(address);
         let mut by_address = self.admission.by_address();
         let open = by_address.entry(whose).or_default();
@@ -159,6 +168,29 @@ mod tests {
         drop(first);
         let _again = from("10.0.0.1").unwrap();
         assert_eq!(admission.open.load(Ordering::Relaxed), 6, "refused ones are not counted");
+    }
+
+    #[test]
+    fn new_limits_count_for_the_next_connection_and_cost_none_that_is_open() {
+        let admission = admission(2, None);
+        let address = "10.0.0.1".parse().unwrap();
+        let _open = [admission.admit().unwrap(), admission.admit().unwrap()];
+        let limits = |max_connections, max_connections_per_address| ListenSettings {
+            max_connections,
+            max_connections_per_address,
+            ..test_listen()
+        };
+        admission.resize(&limits(1, None));
+        assert_eq!(admission.admit().unwrap_err(), NotAdmitted::Full { most: 1 });
+        admission.resize(&limits(5, Some(1)));
+        let mut third = admission.admit().unwrap();
+        third.from_address(address).unwrap();
+        let mut fourth = admission.admit().unwrap();
+        assert!(fourth.from_address(address).is_err());
+        admission.resize(&limits(5, None));
+        fourth.from_address(address).unwrap();
+        drop((third, fourth));
+        assert!(admission.by_address().is_empty());
     }
 
     #[test]

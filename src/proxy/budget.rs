@@ -23,8 +23,7 @@ use tokio::{
 /// The process-wide budget (`limits.memory_budget`).
 #[derive(Debug)]
 pub struct MemoryBudget {
-    capacity: usize,
-    stall_timeout: Duration,
+    capacity: AtomicUsize,
     start: Instant,
     used: AtomicUsize,
     /// Whether somebody stands in line; then nobody overtakes him.
@@ -39,14 +38,13 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(capacity: usize, stall_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
-            capacity,
-            stall_timeout,
+            capacity: AtomicUsize::new(capacity),
             start: Instant::now(),
             used: AtomicUsize::new(0),
             contended: AtomicBool::new(false),
             waits: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(Ledger { stall_timeout, ..Ledger::default() }),
         })
     }
 
@@ -63,8 +61,17 @@ impl MemoryBudget {
 
     /// Bytes that holders may use together, the last request's overdraft apart.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
-        self.capacity
+    pub fn capacity(&self) -> usize {
+        self.capacity.load(SeqCst)
+    }
+
+    /// Changes both bounds. Nobody loses what he holds: where that is more than the new capacity, holders finish what they
+    /// began one after the other.
+    pub fn resize(&self, capacity: usize, stall_timeout: Duration) {
+        let mut ledger = self.lock();
+        (ledger.stall_timeout, ledger.next_sweep) = (stall_timeout, None);
+        self.capacity.store(capacity, SeqCst);
+        self.serve(&mut ledger, Instant::now());
     }
 
     /// Bytes in use.
@@ -97,14 +104,14 @@ impl MemoryBudget {
 
     /// The uncontended way: one load and one exchange.
     fn take_within_capacity(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.capacity);
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.capacity());
         !self.contended.load(SeqCst) && self.used.fetch_update(SeqCst, SeqCst, fits).is_ok()
     }
 
     /// More for the one holder that is over the capacity.
     fn take_over_capacity(&self, holder: u64, bytes: usize) -> bool {
         let ledger = self.lock();
-        let may = ledger.over == Some(holder) && self.used() > self.capacity;
+        let may = ledger.over == Some(holder) && self.used() > self.capacity();
         if may {
             self.used.fetch_add(bytes, SeqCst);
         }
@@ -136,12 +143,13 @@ impl MemoryBudget {
         Place { budget: Arc::clone(self), ticket, account, ask, served_signal: Some(served_signal) }
     }
 
-    /// Serves those in line while no more than the capacity is used.
+    /// Serves those in line while no more than the capacity is used, or while nobody is over it who could go on: then it was
+    /// lowered below what is used, and all would wait for one another.
     fn serve(&self, ledger: &mut Ledger, now: Instant) {
-        while self.used() <= self.capacity {
+        while self.used() <= self.capacity() || ledger.nobody_is_over() {
             let Some((_, waiter)) = ledger.waiters.pop_first() else { break };
             self.used.fetch_add(waiter.ask.bytes, SeqCst);
-            if self.used() > self.capacity {
+            if self.used() > self.capacity() {
                 ledger.over = Some(waiter.holder);
             }
             waiter.account.add(waiter.ask.bytes, self.millis(now));
@@ -154,7 +162,7 @@ impl MemoryBudget {
 
     /// Evicts holders without progress, oldest first, until what the rest holds is within the capacity.
     fn evict_stalled(&self, ledger: &mut Ledger, now: Instant) {
-        if self.used() <= self.capacity || ledger.next_sweep.is_some_and(|due| now < due) {
+        if self.used() <= self.capacity() || ledger.next_sweep.is_some_and(|due| now < due) {
             return;
         }
         let mut rest = self.used();
@@ -167,11 +175,12 @@ impl MemoryBudget {
             }
         }
         candidates.sort_unstable_by_key(|(progressed, _)| *progressed);
-        let mut next = self.stall_timeout;
+        let stall_timeout = ledger.stall_timeout;
+        let mut next = stall_timeout;
         for (progressed, account) in candidates {
             let idle = self.millis(now).saturating_sub(progressed);
-            let left = self.stall_timeout.saturating_sub(Duration::from_millis(idle));
-            if rest <= self.capacity || !left.is_zero() {
+            let left = stall_timeout.saturating_sub(Duration::from_millis(idle));
+            if rest <= self.capacity() || !left.is_zero() {
                 next = left;
                 break;
             }
@@ -434,11 +443,19 @@ struct Ledger {
     waiters: BTreeMap<u64, Waiter>,
     /// Who went over the capacity last; means something only while more than the capacity is used.
     over: Option<u64>,
+    /// How long a holder may make no progress while others wait.
+    stall_timeout: Duration,
     next_sweep: Option<Instant>,
     ids: u64,
 }
 
 impl Ledger {
+    /// Whether whoever went over the capacity last holds nothing any more.
+    fn nobody_is_over(&self) -> bool {
+        let account = self.over.and_then(|holder| self.accounts.get(&holder));
+        account.is_none_or(|account| account.held() == 0)
+    }
+
     const fn next_id(&mut self) -> u64 {
         self.ids = self.ids.wrapping_add(1);
         self.ids
@@ -713,6 +730,52 @@ mod tests {
         assert_eq!(small.held(), 2);
         small.shrink_to(1);
         assert_eq!((small.held(), budget.used()), (0, 0));
+    }
+
+    #[test]
+    fn a_capacity_that_is_lowered_below_what_is_held_lets_everybody_finish_one_after_the_other() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(30, STALL);
+        let [mut a, mut b, mut c] = [(); 3].map(|()| budget.holder());
+        for holder in [&mut a, &mut b, &mut c] {
+            assert!(holder.try_begin(10));
+        }
+        budget.resize(5, STALL);
+        assert_eq!((budget.used(), budget.capacity()), (30, 5), "nobody loses what he holds");
+        assert_eq!(poll(pin!(a.grow(10))), Poll::Ready(()), "the first goes on");
+        {
+            let mut third = pin!(c.grow(10));
+            {
+                let mut second = pin!(b.grow(10));
+                assert!(poll(second.as_mut()).is_pending());
+                assert!(poll(third.as_mut()).is_pending());
+                assert!(a.try_grow(5), "whoever is over may finish");
+                a.shrink_to(0);
+                assert_eq!(poll(second), Poll::Ready(()));
+                assert!(poll(third.as_mut()).is_pending());
+            }
+            b.shrink_to(0);
+            assert_eq!(poll(third), Poll::Ready(()));
+        }
+        assert!(!a.try_begin(1));
+        c.shrink_to(0);
+        assert!(a.try_begin(5) && !b.try_begin(1), "the new capacity is kept");
+    }
+
+    #[test]
+    fn a_capacity_that_is_raised_serves_those_in_line() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let budget = MemoryBudget::new(10, STALL);
+        let [mut a, mut b, mut c] = [(); 3].map(|()| budget.holder());
+        assert_eq!(poll(pin!(a.begin(11))), Poll::Ready(()));
+        let (mut first, mut second) = (pin!(b.begin(5)), pin!(c.begin(5)));
+        assert!(poll(first.as_mut()).is_pending());
+        assert!(poll(second.as_mut()).is_pending());
+        budget.resize(100, STALL);
+        assert_eq!((poll(first), poll(second)), (Poll::Ready(()), Poll::Ready(())));
+        assert_eq!(budget.used(), 21);
     }
 
     #[test]

@@ -104,7 +104,7 @@ where
     BR: AsyncRead + Unpin,
     BW: AsyncWrite + Unpin,
 {
-    let in_flight = InFlight::new(gateway.limits.max_in_flight);
+    let in_flight = InFlight::new();
     let pulse = Arc::new(Pulse::default());
     let (client_read, client_write) = watched(Side::Client, &pulse, client_read, client_write);
     let (broker_read, broker_write) = watched(Side::Broker, &pulse, broker_read, broker_write);
@@ -115,7 +115,7 @@ where
         Responses::new(&gateway, &in_flight, account.sibling(), broker_read, client_write);
     let mut reader = RequestReader::new(
         client_read,
-        gateway.limits.clone(),
+        Arc::clone(&gateway.bounds).into(),
         account.sibling(),
         Arc::clone(&pulse),
     );
@@ -130,7 +130,7 @@ where
         biased;
         late = no_login(&gateway, &peer), if strangers => Err(late),
         ended = converse(&mut requests, &mut responses, &eviction) => ended,
-        lapse = pulse::lapse(&pulse, &gateway.times, || in_flight.owed()) => {
+        lapse = pulse::lapse(&pulse, &gateway.bounds, || in_flight.owed()) => {
             Err(ConnectionError::Lapsed(lapse))
         }
     };
@@ -148,7 +148,7 @@ where
 
 /// Ends once a client had its time to log in and has not done so.
 async fn no_login(gateway: &Gateway, peer: &Peer) -> ConnectionError {
-    let time = gateway.times.handshake_timeout;
+    let time = gateway.bounds.load().times.handshake_timeout;
     match Box::pin(timeout(time, peer.admitted())).await {
         Ok(()) => std::future::pending().await,
         Err(_) => ConnectionError::LoginTimeout(time),
@@ -183,7 +183,7 @@ where
         // The client has closed or must be closed, or the broker takes nothing more. Answers that are owed still go out
         // first: a broker that is told of the end drops them.
         requests.in_flight.close();
-        let grace = if requests.drains() { requests.gateway.times.drain_grace } else { LINGER };
+        let grace = if requests.drains() { requests.gateway.drain_grace() } else { LINGER };
         let responded = tokio::select! {
             biased;
             responded = timeout(grace, responding) => responded,
@@ -314,7 +314,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Requests<'c, R, W> {
         let Arrived { frame, at } = arrived;
         let (prefix, request) = Request::new(frame)?;
         self.gateway.metrics.request(api::label(prefix.api_key));
-        let waited = self.in_flight.room().await;
+        let waited = self.in_flight.room(self.reader.max_in_flight()).await;
         match request {
             Request::Opaque(frame, answer) => self.pass(prefix, &frame, answer.into()).await,
             Request::Login(frame) => self.log_in(prefix, &frame).await,

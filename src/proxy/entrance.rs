@@ -1,7 +1,8 @@
 //! What a connection goes through before its first Kafka byte.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -10,6 +11,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     admission::{Admitted, NotAdmitted},
+    in_force::CurrentBounds,
     proxy_protocol::{self, ProxyHeaderError},
     settings::{ListenSettings, ProxyProtocol},
     transport::Transport,
@@ -63,9 +65,9 @@ impl EntranceError {
 #[derive(Debug)]
 pub struct Entrance {
     proxy_protocol: ProxyProtocol,
-    tls: Option<TlsServer>,
-    /// For all steps together.
-    time: Duration,
+    /// Whether there is one stays as it is, what it shows and believes may change.
+    tls: ArcSwapOption<TlsServer>,
+    bounds: CurrentBounds,
 }
 
 /// A client that has come in.
@@ -82,10 +84,17 @@ pub struct Entered<S> {
 }
 
 impl Entrance {
-    /// The entrance that `listen` describes, with its `tls` if there is one. It gives each client `time`.
+    /// The entrance that `listen` describes, with its `tls` if there is one. It gives each client the time that is in
+    /// `bounds` for all steps together.
     #[must_use]
-    pub const fn new(listen: &ListenSettings, tls: Option<TlsServer>, time: Duration) -> Self {
-        Self { proxy_protocol: listen.proxy_protocol, tls, time }
+    pub fn new(listen: &ListenSettings, tls: Option<TlsServer>, bounds: CurrentBounds) -> Self {
+        let tls = ArcSwapOption::new(tls.map(Arc::new));
+        Self { proxy_protocol: listen.proxy_protocol, tls, bounds }
+    }
+
+    /// Shakes hands by `tls` from now on.
+    pub fn replace_tls(&self, tls: TlsServer) {
+        self.tls.store(Some(Arc::new(tls)));
     }
 
     /// Lets a client in that was accepted from `address`.
@@ -98,8 +107,9 @@ impl Entrance {
         address: SocketAddr,
         admitted: &mut Admitted,
     ) -> Result<Entered<S>, EntranceError> {
+        let time = self.bounds.load().times.handshake_timeout;
         let steps = self.steps(io, address, admitted);
-        timeout(self.time, steps).await.unwrap_or(Err(EntranceError::TooSlow(self.time)))
+        timeout(time, steps).await.unwrap_or(Err(EntranceError::TooSlow(time)))
     }
 
     /// Step by step.
@@ -114,11 +124,11 @@ impl Entrance {
             ProxyProtocol::Required => proxied(&mut io).await?.unwrap_or(address),
         };
         admitted.from_address(address.ip())?;
-        let Some(tls) = &self.tls else {
+        let Some(tls) = self.tls.load_full() else {
             let io = Transport::Plain(io);
             return Ok(Entered { io, address, server_name: None, subject: None });
         };
-        let stream = secure(tls, io).await?;
+        let stream = secure(&tls, io).await?;
         let (_, session) = stream.get_ref();
         let server_name = session.server_name().map(str::to_owned);
         let shown = session.peer_certificates().and_then(<[_]>::first);

@@ -1,27 +1,26 @@
 //! What all connections share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::{
-    budget::MemoryBudget, cluster_view::ClusterView, end_log::EndLog,
-    sequence_guard::SequenceGuard, settings::TimeSettings,
+    budget::MemoryBudget,
+    cluster_view::ClusterView,
+    end_log::EndLog,
+    in_force::{CurrentBounds, Judging},
+    sequence_guard::SequenceGuard,
 };
-use crate::{
-    limits::WireLimits,
-    metrics::Metrics,
-    rejection_log::RejectionLog,
-    validate::{judge::Judge, policy::Policy},
-};
+use crate::{metrics::Metrics, rejection_log::RejectionLog};
 
 /// The parts that every connection uses, none of which belongs to one.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Facts about records.
-    pub judge: Judge,
-    /// Opinions about them.
-    pub policy: Policy,
+    /// How records are judged.
+    pub judging: ArcSwap<Judging>,
+    /// What connections may ask.
+    pub bounds: CurrentBounds,
     /// Where brokers are and what clients are told.
     pub cluster: ClusterView,
     /// Gaps that withheld batches left.
@@ -34,15 +33,17 @@ pub struct Gateway {
     pub rejections: RejectionLog,
     /// What is logged of connections that end.
     pub ends: EndLog,
-    /// Bounds of a connection.
-    pub limits: WireLimits,
-    /// How long things may take.
-    pub times: TimeSettings,
     /// Turns true when the process drains.
     pub draining: watch::Receiver<bool>,
 }
 
 impl Gateway {
+    /// How long a drain waits for what is in flight.
+    #[must_use]
+    pub fn drain_grace(&self) -> Duration {
+        self.bounds.load().times.drain_grace
+    }
+
     /// Waits until the process drains.
     ///
     /// # Cancel safety

@@ -35,7 +35,6 @@ const MAX_WAITING_BYTES: usize = MIB;
 /// The queue between the way of requests, which pushes, and the way of responses, which takes.
 #[derive(Debug)]
 pub struct InFlight<T> {
-    limit: usize,
     queue: Mutex<Queue<T>>,
     pushed: Notify,
     settled: Notify,
@@ -58,10 +57,16 @@ struct Queue<T> {
     handed_behind: VecDeque<Instant>,
 }
 
+impl<T> Default for InFlight<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> InFlight<T> {
-    /// An empty queue in which [`Self::room`] waits while `limit` requests are owed.
+    /// An empty queue.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new() -> Self {
         let waiting = VecDeque::new();
         let queue = Queue {
             waiting,
@@ -72,16 +77,16 @@ impl<T> InFlight<T> {
             handed: None,
             handed_behind: VecDeque::new(),
         };
-        Self { limit, queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
+        Self { queue: Mutex::new(queue), pushed: Notify::new(), settled: Notify::new() }
     }
 
-    /// Waits until one more request may be owed an answer; says whether it had to.
+    /// Waits until one more request may be owed an answer, where `limit` may be; says whether it had to.
     ///
     /// # Cancel safety
     /// Changes nothing.
-    pub async fn room(&self) -> bool {
+    pub async fn room(&self, limit: usize) -> bool {
         let mut waited = false;
-        while self.is_full() {
+        while self.is_full(limit) {
             waited = true;
             self.settled.notified().await;
         }
@@ -98,8 +103,8 @@ impl<T> InFlight<T> {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.owed() >= self.limit || self.lock().bytes >= MAX_WAITING_BYTES
+    fn is_full(&self, limit: usize) -> bool {
+        self.owed() >= limit || self.lock().bytes >= MAX_WAITING_BYTES
     }
 
     /// Takes a place in line, for an answer of which `bytes` wait here already. Must happen before the request can reach
@@ -213,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_leave_in_request_order_whoever_gives_them() {
-        let in_flight = InFlight::new(10);
+        let in_flight = InFlight::new();
         for owed in [broker(1), local(), broker(2)] {
             in_flight.push(owed, 0);
         }
@@ -225,10 +230,10 @@ mod tests {
 
     #[test]
     fn a_full_queue_has_room_again_when_an_answer_is_settled() {
-        let in_flight = InFlight::new(1);
+        let in_flight = InFlight::new();
         let mut context = Context::from_waker(std::task::Waker::noop());
         in_flight.push(broker(1), 0);
-        let mut room = pin!(in_flight.room());
+        let mut room = pin!(in_flight.room(1));
         assert!(room.as_mut().poll(&mut context).is_pending());
         assert_eq!(id(in_flight.try_next()), Some(1));
         assert!(room.as_mut().poll(&mut context).is_pending(), "taken is not yet answered");
@@ -239,12 +244,12 @@ mod tests {
 
     #[test]
     fn a_queue_is_full_too_when_answers_of_many_bytes_wait() {
-        let in_flight = InFlight::new(10);
+        let in_flight = InFlight::new();
         let mut context = Context::from_waker(std::task::Waker::noop());
         in_flight.push(broker(1), MAX_WAITING_BYTES - 1);
-        assert!(pin!(in_flight.room()).poll(&mut context).is_ready());
+        assert!(pin!(in_flight.room(10)).poll(&mut context).is_ready());
         in_flight.push(broker(2), 1);
-        let mut room = pin!(in_flight.room());
+        let mut room = pin!(in_flight.room(10));
         assert!(room.as_mut().poll(&mut context).is_pending());
         assert_eq!(id(in_flight.try_next()), Some(1));
         assert!(room.as_mut().poll(&mut context).is_pending(), "taken is not yet answered");
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn since_when_the_broker_has_requests_is_told_in_their_order() {
-        let in_flight = InFlight::<()>::new(10);
+        let in_flight = InFlight::<()>::new();
         let now = Instant::now();
         let at = |seconds| now + std::time::Duration::from_secs(seconds);
         for round in 0..3 {
@@ -275,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_push_wakes_who_waits_for_the_next() {
-        let in_flight = InFlight::new(1);
+        let in_flight = InFlight::new();
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut next = pin!(in_flight.next());
         assert!(next.as_mut().poll(&mut context).is_pending());

@@ -24,11 +24,15 @@ use super::{
     gateway::Gateway,
     peer::Peer,
     sequence_guard::Identity,
-    settings::{BrokerAddress, ListenSettings},
+    settings::{BrokerAddress, ListenSettings, UpstreamSettings},
     turned_away::TurnedAwayLog,
     upstream::{Connected, Dial, Upstream},
 };
-use crate::{metrics::ConnectionEnd, tls::TlsServer, wire::NodeId};
+use crate::{
+    metrics::ConnectionEnd,
+    tls::{TlsClient, TlsServer},
+    wire::NodeId,
+};
 
 /// How long a listener rests when the system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -141,11 +145,26 @@ impl<D> House<D> {
     ) -> Self {
         Self {
             admission: Admission::new(listen),
-            entrance: Entrance::new(listen, tls, gateway.times.handshake_timeout),
+            entrance: Entrance::new(listen, tls, Arc::clone(&gateway.bounds)),
             turned_away: TurnedAwayLog::default(),
             upstream,
             gateway,
         }
+    }
+}
+
+impl<D: Dial> House<D> {
+    /// Takes over for new connections what may change of `listen`, with new TLS if there is some. What is open stays open.
+    pub fn replace_listen(&self, listen: &ListenSettings, tls: Option<TlsServer>) {
+        self.admission.resize(listen);
+        if let Some(tls) = tls {
+            self.entrance.replace_tls(tls);
+        }
+    }
+
+    /// Reaches brokers as `upstream` says from now on, under `tls` if there is one. What is open stays open.
+    pub fn replace_upstream(&self, upstream: &UpstreamSettings, tls: Option<TlsClient>) {
+        self.upstream.replace(upstream, tls);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod end_log;
 pub mod entrance;
 pub mod gateway;
 pub mod in_flight;
+pub mod in_force;
 pub mod listener;
 pub mod peer;
 pub mod probe;

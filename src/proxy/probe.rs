@@ -140,7 +140,7 @@ async fn answer(
             return Err(ReadError::Truncated { got: input.buffered().len() }.into());
         }
     };
-    let limit = gateway.limits.max_rewritten_response_bytes.0;
+    let limit = gateway.bounds.load().limits.max_rewritten_response_bytes.0;
     if header.size > limit {
         return Err(WireError::FrameTooLarge { size: header.size, limit }.into());
     }

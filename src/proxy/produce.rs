@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     budget::Holding,
     gateway::Gateway,
+    in_force::Judging,
     peer::Peer,
     report::{Report, Topic},
     sequence_guard::{GapTicket, SequencedBatch},
@@ -26,7 +27,7 @@ use crate::{
     record::{self, Allowance, Compression, ProducerSequence},
     schema::SchemaRef,
     validate::{
-        judge::{MemorySpent, Resolved, Workspace},
+        judge::{Generation, MemorySpent, Resolved, Workspace},
         plan::{At, Cleared, Plan, Planner},
         policy::{Action, Mode, SequenceGuard, TopicPolicy},
         verdict::{BatchFault, PartitionVerdict},
@@ -103,6 +104,8 @@ pub struct ProduceGate {
     /// How long batches were walked since other connections could run.
     busy: Duration,
     topics: HashMap<Box<str>, Arc<Topic>>,
+    /// By whose rules the topics were looked up.
+    judge: Option<Generation>,
 }
 
 /// Partitions that wait for schemas, and for which: no more of what was found in them than that.
@@ -129,6 +132,8 @@ impl<'a> Open<'a> {
 /// The request at hand and what was decided of it so far.
 struct Desk<'a> {
     request: &'a ProduceRequest<'a>,
+    /// What was in force when it came to be judged: a reload changes nothing for it.
+    judging: &'a Judging,
     planner: Planner<'a>,
     tickets: Vec<GapTicket>,
 }
@@ -139,7 +144,7 @@ impl ProduceGate {
     pub fn new(gateway: Arc<Gateway>, peer: Arc<Peer>, holding: Holding) -> Self {
         let holding = holding.sparing(SPARED_SCRATCH_BYTES);
         let (workspace, topics) = (Workspace::default(), HashMap::new());
-        Self { gateway, peer, workspace, holding, busy: Duration::ZERO, topics }
+        Self { gateway, peer, workspace, holding, busy: Duration::ZERO, topics, judge: None }
     }
 
     /// Judges a request that arrived at `arrived`. Waits for schemas within the look-up deadline, and for memory.
@@ -155,8 +160,11 @@ impl ProduceGate {
         arrived: Instant,
     ) -> Result<Judged, WireError> {
         let request = ProduceRequest::parse(frame.frame())?;
+        // Held for as long as the request is judged, and no longer: what is out of force may go.
+        let judging = self.gateway.judging.load_full();
+        self.judge_by(&judging);
         let planner = Planner::new(&request);
-        let mut desk = Desk { request: &request, planner, tickets: Vec::new() };
+        let mut desk = Desk { request: &request, judging: &judging, planner, tickets: Vec::new() };
         self.refuse_duplicates(&mut desk);
         let open = self.first_look(&mut desk).await;
         if !open.cases.is_empty() {
@@ -170,6 +178,15 @@ impl ProduceGate {
             None => None,
         };
         Ok(Judged { cleared, answer, forwarded, acks: request.acks })
+    }
+
+    /// Forgets what was learnt by other rules than those in force.
+    fn judge_by(&mut self, judging: &Judging) {
+        let generation = Some(judging.judge.generation());
+        if self.judge != generation {
+            self.topics.clear();
+            self.judge = generation;
+        }
     }
 
     /// Gives back what walking took, but for a little.
@@ -204,7 +221,8 @@ impl ProduceGate {
         }
         let doubled = places(desk.request).filter(|(_, key, at)| twice.contains(&(*key, *at)));
         for (at, key, partition) in doubled {
-            if self.topic(key).is_some_and(|topic| topic.policy.mode != Mode::Enforce) {
+            if self.topic(desk.judging, key).is_some_and(|topic| topic.policy.mode != Mode::Enforce)
+            {
                 continue;
             }
             let reason = Reason::DuplicatePartition;
@@ -218,13 +236,13 @@ impl ProduceGate {
     async fn first_look<'a>(&mut self, desk: &mut Desk<'a>) -> Open<'a> {
         let mut open = Open::default();
         let nothing = Resolved::new();
-        let request = desk.request;
+        let Desk { request, judging, .. } = *desk;
         for (at, key, partition) in places(request) {
             if desk.planner.is_decided(at) {
                 continue;
             }
             let Some(case) = self.admit(desk, at, key, partition) else { continue };
-            let Some(verdict) = self.walk(&case, &nothing).await else {
+            let Some(verdict) = self.walk(judging, &case, &nothing).await else {
                 desk.planner.unjudged(at, &case.topic.policy);
                 self.report(request, &case.topic, case.partition).unjudged();
                 continue;
@@ -243,10 +261,11 @@ impl ProduceGate {
         self.rest();
         let Open { mut cases, references } = open;
         self.holding.cover(references.len().saturating_mul(LOOKUP_BYTES)).await;
-        let deadline = arrived + self.gateway.times.lookup_deadline;
+        let judging = desk.judging;
+        let deadline = arrived + self.gateway.bounds.load().times.lookup_deadline;
         let mut lookups = JoinSet::new();
         for reference in references {
-            let schemas = Arc::clone(self.gateway.judge.schemas());
+            let schemas = Arc::clone(judging.judge.schemas());
             lookups.spawn(async move {
                 let resolution = schemas.resolve(&reference).await;
                 (reference, resolution)
@@ -268,7 +287,7 @@ impl ProduceGate {
             }
         }
         for case in cases {
-            if let Some(verdict) = self.walk(&case, &resolved).await {
+            if let Some(verdict) = self.walk(judging, &case, &resolved).await {
                 self.settle(desk, &case, &verdict);
             }
         }
@@ -282,7 +301,7 @@ impl ProduceGate {
         resolved: &Resolved,
     ) {
         for case in std::mem::take(cases) {
-            match self.walk(&case, resolved).await {
+            match self.walk(desk.judging, &case, resolved).await {
                 Some(verdict) if verdict.is_settled() => self.settle(desk, &case, &verdict),
                 _ => cases.push(case),
             }
@@ -297,7 +316,7 @@ impl ProduceGate {
         key: TopicKey<'a>,
         partition: i32,
     ) -> Option<Case<'a>> {
-        let Some(topic) = self.topic(key) else {
+        let Some(topic) = self.topic(desk.judging, key) else {
             let reason = Reason::UnknownTopicId;
             let detail = "no Metadata answer has named this topic id yet".to_owned();
             let fault = BatchFault { reason, code: reason.error_code(), detail };
@@ -380,10 +399,15 @@ impl ProduceGate {
     }
 
     /// Walks a batch, waiting for memory where the rule enforces. `None`: it could not be judged, and waits for nothing.
-    async fn walk(&mut self, case: &Case<'_>, resolved: &Resolved) -> Option<PartitionVerdict> {
+    async fn walk(
+        &mut self,
+        judging: &Judging,
+        case: &Case<'_>,
+        resolved: &Resolved,
+    ) -> Option<PartitionVerdict> {
         let policy = Arc::clone(&case.topic.policy);
         loop {
-            match self.walk_once(case.record_set, &policy, resolved).await {
+            match self.walk_once(judging, case.record_set, &policy, resolved).await {
                 Ok(verdict) => {
                     self.holding.progress();
                     return Some(verdict);
@@ -402,6 +426,7 @@ impl ProduceGate {
     /// small ones inflate too.
     async fn walk_once(
         &mut self,
+        judging: &Judging,
         record_set: &[u8],
         policy: &TopicPolicy,
         resolved: &Resolved,
@@ -409,7 +434,7 @@ impl ProduceGate {
         let Self { gateway, workspace, holding, busy, .. } = self;
         let used = workspace.scratch.held_bytes();
         let mut grant = Grant { holding, used };
-        let mut walk = gateway.judge.begin(record_set, policy, resolved, workspace, &mut grant);
+        let mut walk = judging.judge.begin(record_set, policy, resolved, workspace, &mut grant);
         let mut took = Duration::ZERO;
         loop {
             let started = Instant::now();
@@ -437,7 +462,7 @@ impl ProduceGate {
                     self.gateway.guard.forwarded(&batch, Instant::now());
                 }
                 if topic.policy.mode == Mode::Observe {
-                    let schemas = self.gateway.judge.schemas();
+                    let schemas = desk.judging.judge.schemas();
                     verdict.unknown().iter().for_each(|reference| schemas.prefetch(reference));
                 }
             }
@@ -471,7 +496,7 @@ impl ProduceGate {
             let batch = self.sequenced(key, partition, sequence);
             self.open_gap(desk.request.acks, &mut desk.tickets, &batch);
         }
-        if let Some(topic) = self.topic(key) {
+        if let Some(topic) = self.topic(desk.judging, key) {
             self.report(desk.request, &topic, partition).fault(fault);
         } else {
             let other = self.gateway.metrics.topic("");
@@ -504,25 +529,25 @@ impl ProduceGate {
         }
     }
 
-    fn topic(&mut self, key: TopicKey<'_>) -> Option<Arc<Topic>> {
+    fn topic(&mut self, judging: &Judging, key: TopicKey<'_>) -> Option<Arc<Topic>> {
         match key {
-            TopicKey::Name(name) => Some(self.topic_named(name)),
+            TopicKey::Name(name) => Some(self.topic_named(judging, name)),
             TopicKey::Id(id) => match self.gateway.cluster.topics.name(id) {
-                Some(name) => Some(self.topic_named(&name)),
-                None => self.unnamed_topic(),
+                Some(name) => Some(self.topic_named(judging, &name)),
+                None => self.unnamed_topic(judging),
             },
         }
     }
 
     /// What stands for a topic whose id is not known, where no rule refuses anything: it is counted among the others.
-    fn unnamed_topic(&self) -> Option<Arc<Topic>> {
-        let policy = self.gateway.policy.for_unnamed()?;
+    fn unnamed_topic(&self, judging: &Judging) -> Option<Arc<Topic>> {
+        let policy = judging.policy.for_unnamed()?;
         let name = "";
         let metrics = self.gateway.metrics.topic(name);
         Some(Arc::new(Topic { name: name.into(), policy, metrics }))
     }
 
-    fn topic_named(&mut self, name: &str) -> Arc<Topic> {
+    fn topic_named(&mut self, judging: &Judging, name: &str) -> Arc<Topic> {
         if let Some(topic) = self.topics.get(name) {
             return Arc::clone(topic);
         }
@@ -531,7 +556,7 @@ impl ProduceGate {
         }
         let topic = Arc::new(Topic {
             name: name.into(),
-            policy: self.gateway.policy.for_topic(name),
+            policy: judging.policy.for_topic(name),
             metrics: self.gateway.metrics.topic(name),
         });
         if name.len() <= MAX_TOPIC_NAME_BYTES {

@@ -12,12 +12,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::sleep,
 };
 
-use super::settings::TimeSettings;
+use super::{in_force::Bounds, settings::TimeSettings};
 
 /// Why a connection has to go although nobody did anything wrong that could be seen. Scope: this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -186,26 +187,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// Waits until a connection has to go; `owed` says how many requests wait for their answer.
+/// Waits until a connection has to go; `owed` says how many requests wait for their answer. New times count from the next
+/// look on, [`MAX_PERIOD`] later at most.
 ///
 /// # Cancel safety
 /// Dropped, it forgets how long it has been.
-pub async fn lapse(pulse: &Pulse, times: &TimeSettings, owed: impl Fn() -> usize) -> Lapse {
-    let Some(period) = period(times) else { return std::future::pending().await };
+pub async fn lapse(pulse: &Pulse, bounds: &ArcSwap<Bounds>, owed: impl Fn() -> usize) -> Lapse {
     let mut ages = Ages::default();
     loop {
+        let period = period(&bounds.load().times);
         sleep(period).await;
-        if let Some(lapse) = ages.add(&pulse.look(owed()), period, times) {
+        if let Some(lapse) = ages.add(&pulse.look(owed()), period, &bounds.load().times) {
             return lapse;
         }
     }
 }
 
-/// A quarter of the shortest time: what lapses is noticed at most that much late. `None`: nothing ever lapses.
-fn period(times: &TimeSettings) -> Option<Duration> {
+/// A quarter of the shortest time: what lapses is noticed at most that much late. Where nothing ever lapses, that may have
+/// changed when somebody looks again.
+fn period(times: &TimeSettings) -> Duration {
     let all = [times.idle_timeout, times.request_timeout, times.response_timeout];
-    let shortest = all.into_iter().filter(|timeout| !timeout.is_zero()).min()?;
-    Some((shortest / 4).clamp(MIN_PERIOD, MAX_PERIOD))
+    let shortest = all.into_iter().filter(|timeout| !timeout.is_zero()).min();
+    shortest.map_or(MAX_PERIOD, |shortest| (shortest / 4).clamp(MIN_PERIOD, MAX_PERIOD))
 }
 
 const MIN_PERIOD: Duration = Duration::from_millis(10);
@@ -263,6 +266,7 @@ impl Ages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::WireLimits;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -321,8 +325,8 @@ mod tests {
         assert_eq!(looks(seen), None);
     }
 
-    #[tokio::test]
-    async fn without_times_nothing_lapses() {
+    #[tokio::test(start_paused = true)]
+    async fn without_times_nothing_lapses_until_there_are_some() {
         let zero = Duration::ZERO;
         let never = TimeSettings {
             idle_timeout: zero,
@@ -330,8 +334,16 @@ mod tests {
             response_timeout: zero,
             ..times()
         };
-        assert_eq!(period(&never), None);
+        let in_force =
+            |times: &TimeSettings| Bounds { limits: WireLimits::default(), times: times.clone() };
+        let bounds = ArcSwap::from_pointee(in_force(&never));
+        let pulse = Pulse::default();
+        let mut lapsed = std::pin::pin!(lapse(&pulse, &bounds, || 0));
+        let day = Duration::from_secs(86_400);
+        assert!(tokio::time::timeout(day, &mut lapsed).await.is_err());
         let idle = TimeSettings { idle_timeout: Duration::from_millis(20), ..never };
-        assert_eq!(lapse(&Pulse::default(), &idle, || 0).await, Lapse::Idle);
+        bounds.store(Arc::new(in_force(&idle)));
+        let lapsed = tokio::time::timeout(2 * MAX_PERIOD, lapsed).await;
+        assert_eq!(lapsed, Ok(Lapse::Idle));
     }
 }

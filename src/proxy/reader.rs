@@ -16,11 +16,12 @@ use tokio::{
 
 use super::{
     budget::{Holding, Stage},
+    in_force::WatchedBounds,
     peer::Peer,
     pulse::Pulse,
 };
 use crate::{
-    limits::{KIB, MIB, WireLimits},
+    limits::{KIB, MIB},
     wire::{
         Frame, WireError,
         api::{self, ApiKey},
@@ -211,7 +212,7 @@ pub struct Arrived {
 #[derive(Debug)]
 pub struct RequestReader<R> {
     input: Buffered<R>,
-    limits: WireLimits,
+    bounds: WatchedBounds,
     holding: Holding,
     outstanding: usize,
     /// Who has to log in first.
@@ -219,11 +220,12 @@ pub struct RequestReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> RequestReader<R> {
-    /// Reads from `io` within `limits`; what is read is charged to `holding`, what is awaited is noted in `pulse`.
-    pub fn new(io: R, limits: WireLimits, holding: Holding, pulse: Arc<Pulse>) -> Self {
+    /// Reads from `io` within the `bounds` in force when a request begins; what is read is charged to `holding`, what is
+    /// awaited is noted in `pulse`.
+    pub fn new(io: R, bounds: WatchedBounds, holding: Holding, pulse: Arc<Pulse>) -> Self {
         let holding = holding.sparing(KEPT_BYTES);
         let input = Buffered { pulse: Some(pulse), ..Buffered::new(io) };
-        Self { input, limits, holding, outstanding: 0, stranger: None }
+        Self { input, bounds, holding, outstanding: 0, stranger: None }
     }
 
     /// Takes nothing but what a login needs until the broker has accepted one of `peer`'s.
@@ -240,6 +242,11 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         let begun = self.input.buffered().len();
         self.holding.shrink_to(self.outstanding.saturating_add(begun));
         self.holding.progress();
+    }
+
+    /// Requests that may wait for their response.
+    pub fn max_in_flight(&mut self) -> usize {
+        self.bounds.load().limits.max_in_flight
     }
 
     /// Bytes of requests that were read and are not done.
@@ -291,7 +298,7 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         if self.stranger.is_some() {
             check_stranger(*announced)?;
         }
-        announced.check(&self.limits)?;
+        announced.check(&self.bounds.load().limits)?;
         Ok(announced.size.saturating_add(4))
     }
 }
@@ -319,14 +326,14 @@ mod tests {
     use tokio::io::{AsyncWriteExt, DuplexStream};
 
     use super::*;
-    use crate::proxy::budget::MemoryBudget;
+    use crate::proxy::{budget::MemoryBudget, in_force::test_bounds};
 
     const LARGE: usize = 200 * KIB;
 
     /// A reader whose buffer never waits for the other end, which is given too.
     fn reader(budget: &Arc<MemoryBudget>) -> (RequestReader<DuplexStream>, DuplexStream) {
         let (io, other) = tokio::io::duplex(MIB);
-        (RequestReader::new(io, WireLimits::default(), budget.holder(), Arc::default()), other)
+        (RequestReader::new(io, test_bounds().into(), budget.holder(), Arc::default()), other)
     }
 
     fn budget() -> Arc<MemoryBudget> {

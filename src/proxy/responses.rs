@@ -257,7 +257,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
 
     /// A response that has to be held whole.
     async fn whole(&mut self, total: usize) -> Result<Frame, ConnectionError> {
-        self.whole_within(total, self.gateway.limits.max_rewritten_response_bytes.0).await
+        let limit = self.gateway.bounds.load().limits.max_rewritten_response_bytes.0;
+        self.whole_within(total, limit).await
     }
 
     async fn whole_within(&mut self, total: usize, limit: usize) -> Result<Frame, ConnectionError> {

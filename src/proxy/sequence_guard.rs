@@ -100,8 +100,7 @@ impl SequencedBatch<'_> {
 /// All open gaps of the process.
 #[derive(Debug)]
 pub struct SequenceGuard {
-    max_entries: usize,
-    expiry: Duration,
+    max_entries: AtomicUsize,
     /// Number of gaps, so that nobody locks while there is none.
     open: AtomicUsize,
     table: Mutex<Table>,
@@ -112,7 +111,17 @@ impl SequenceGuard {
     /// `expiry`.
     #[must_use]
     pub fn new(max_entries: usize, expiry: Duration) -> Self {
-        Self { max_entries, expiry, open: AtomicUsize::new(0), table: Mutex::default() }
+        Self {
+            max_entries: AtomicUsize::new(max_entries),
+            open: AtomicUsize::new(0),
+            table: Mutex::new(Table { expiry, ..Table::default() }),
+        }
+    }
+
+    /// Changes both bounds. Gaps that are open stay, the newest ones where there are too many.
+    pub fn resize(&self, max_entries: usize, expiry: Duration) {
+        self.max_entries.store(max_entries, SeqCst);
+        self.lock().expiry = expiry;
     }
 
     /// Whether `batch` follows an open gap: it must be answered 45 before it is looked at. That opens nothing new, but
@@ -132,12 +141,13 @@ impl SequenceGuard {
     /// with its ticket: see there. A connection that is known to be gone judges nothing more and calls nothing here.
     #[must_use = "dropping the ticket takes the gap back"]
     pub fn withheld(self: &Arc<Self>, batch: &SequencedBatch<'_>, now: Instant) -> GapTicket {
-        if !batch.is_sequenced() || self.max_entries == 0 {
+        let max_entries = self.max_entries.load(SeqCst);
+        if !batch.is_sequenced() || max_entries == 0 {
             return GapTicket(None);
         }
         let key = batch.key();
         let claim = self.with(now, |table| {
-            table.make_room(&key, self.max_entries);
+            table.make_room(&key, max_entries);
             table.claim(&key, batch, now)
         });
         GapTicket(Some(OpenTicket { guard: Arc::clone(self), key, claim }))
@@ -161,7 +171,7 @@ impl SequenceGuard {
 
     fn with<T>(&self, now: Instant, act: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.lock();
-        table.expire(self.expiry, now);
+        table.expire(now);
         let result = act(&mut table);
         self.open.store(table.gaps.len(), SeqCst);
         result
@@ -317,6 +327,8 @@ struct Table {
     gaps: HashMap<GuardKey, Gap>,
     /// Keys of `gaps`, the one first that was touched longest ago.
     by_age: BTreeMap<u64, GuardKey>,
+    /// How long a gap is remembered for which nothing was withheld.
+    expiry: Duration,
     /// Numbers claims and ages; never the same twice, so that a late ticket cannot meet somebody else's gap.
     ids: u64,
 }
@@ -333,7 +345,8 @@ impl Table {
         }
     }
 
-    fn expire(&mut self, expiry: Duration, now: Instant) {
+    fn expire(&mut self, now: Instant) {
+        let expiry = self.expiry;
         while let Some((_, key)) = self.by_age.first_key_value() {
             let gap = self.gaps.get(key);
             if gap.is_some_and(|gap| now.saturating_duration_since(gap.touched) < expiry) {

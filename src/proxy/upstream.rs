@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -86,31 +87,48 @@ impl Dial for TcpDial {
 #[derive(Debug)]
 pub struct Upstream<D = TcpDial> {
     dial: D,
+    ways: ArcSwap<Ways>,
+    start: AtomicUsize,
+}
+
+/// How connections are opened from now on. One that is being opened ends as it began.
+#[derive(Debug)]
+struct Ways {
     tls: Option<TlsClient>,
     bootstrap: Vec<BrokerAddress>,
     connect_timeout: Duration,
     login: Option<Arc<OwnLogin>>,
-    start: AtomicUsize,
+}
+
+impl Ways {
+    fn new(settings: &UpstreamSettings, tls: Option<TlsClient>, before: Option<&Self>) -> Self {
+        let time = settings.connect_timeout;
+        let login = settings.sasl.clone().map(|sasl| {
+            // The same one: sessions that are open repeat their login with the new files.
+            match before.and_then(|before| before.login.as_ref()) {
+                Some(login) => {
+                    login.replace(sasl, time);
+                    Arc::clone(login)
+                }
+                None => OwnLogin::new(sasl, time),
+            }
+        });
+        Self { tls, bootstrap: settings.bootstrap.clone(), connect_timeout: time, login }
+    }
 }
 
 impl<D: Dial> Upstream<D> {
     /// Connects as `settings` say, over what `dial` opens, under `tls` if there is one.
     #[must_use]
     pub fn new(settings: &UpstreamSettings, dial: D, tls: Option<TlsClient>) -> Self {
-        Self {
-            dial,
-            tls,
-            bootstrap: settings.bootstrap.clone(),
-            connect_timeout: settings.connect_timeout,
-            login: settings.sasl.clone().map(|sasl| OwnLogin::new(sasl, settings.connect_timeout)),
-            start: AtomicUsize::new(0),
-        }
+        let ways = ArcSwap::from_pointee(Ways::new(settings, tls, None));
+        Self { dial, ways, start: AtomicUsize::new(0) }
     }
 
-    /// What brokers are shown and believed by, if they are reached under TLS.
-    #[must_use]
-    pub const fn tls(&self) -> Option<&TlsClient> {
-        self.tls.as_ref()
+    /// Connects as `settings` say from now on, under `tls` if there is one. What is open stays open.
+    pub fn replace(&self, settings: &UpstreamSettings, tls: Option<TlsClient>) {
+        let ways = Ways::new(settings, tls, Some(&self.ways.load()));
+        self.ways.store(Arc::new(ways));
     }
 
     /// Connects to the broker at `address`, and logs in where schemaward does so itself.
@@ -118,11 +136,19 @@ impl<D: Dial> Upstream<D> {
     /// # Errors
     /// [`DialError`] when it refuses, does not answer in time, or does not accept the login.
     pub async fn connect(&self, address: &BrokerAddress) -> Result<Connected<D::Io>, DialError> {
+        self.connect_by(&self.ways.load_full(), address).await
+    }
+
+    async fn connect_by(
+        &self,
+        ways: &Ways,
+        address: &BrokerAddress,
+    ) -> Result<Connected<D::Io>, DialError> {
         // All steps within one time.
-        let end = Instant::now() + self.connect_timeout;
+        let end = Instant::now() + ways.connect_timeout;
         let reached = async {
-            let mut io = self.reach(address, end).await?;
-            let Some(login) = &self.login else {
+            let mut io = self.reach(ways, address, end).await?;
+            let Some(login) = &ways.login else {
                 return Ok(Connected { io, address: address.clone(), session: None });
             };
             let logged_in = timeout_at(end, log_in(login, &mut io)).await;
@@ -139,13 +165,14 @@ impl<D: Dial> Upstream<D> {
 
     async fn reach(
         &self,
+        ways: &Ways,
         address: &BrokerAddress,
         end: Instant,
     ) -> Result<Transport<D::Io>, (UpstreamErrorKind, io::Error)> {
         let stream = timeout_at(end, self.dial.dial(address)).await;
         let stream = stream.map_err(|_| too_slow("no connection"))?;
         let stream = stream.map_err(|error| (UpstreamErrorKind::Connect, error))?;
-        let Some(tls) = &self.tls else { return Ok(Transport::Plain(stream)) };
+        let Some(tls) = &ways.tls else { return Ok(Transport::Plain(stream)) };
         let secured = timeout_at(end, secure(tls, address, stream)).await;
         secured.map_err(|_| too_slow("connected, but no TLS handshake"))?
     }
@@ -156,12 +183,13 @@ impl<D: Dial> Upstream<D> {
     /// [`DialError`] of the last one when none answers.
     pub async fn connect_bootstrap(&self) -> Result<Connected<D::Io>, DialError> {
         let start = self.start.fetch_add(1, Ordering::Relaxed);
-        let count = self.bootstrap.len();
+        let ways = self.ways.load_full();
+        let count = ways.bootstrap.len();
         let mut last = None;
         for turn in 0..count {
             let at = start.wrapping_add(turn).checked_rem(count).unwrap_or_default();
-            let Some(address) = self.bootstrap.get(at) else { continue };
-            match self.connect(address).await {
+            let Some(address) = ways.bootstrap.get(at) else { continue };
+            match self.connect_by(&ways, address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
             }

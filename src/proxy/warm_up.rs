@@ -8,7 +8,7 @@ use super::gateway::Gateway;
 use crate::{
     schema::{References, SchemaRef},
     text::shown_reference,
-    validate::metadata::Side,
+    validate::{metadata::Side, policy::Policy},
 };
 
 /// Looks up what `wanted` names, as records will: references (with a slash, or only digits), and the latest versions of the
@@ -26,10 +26,11 @@ pub async fn warm_up(gateway: Arc<Gateway>, references: References, wanted: Vec<
             }
         }
     }
-    let schemas = gateway.judge.schemas();
+    let judging = gateway.judging.load_full();
+    let schemas = judging.judge.schemas();
     if !globs.is_empty() {
         let listed = schemas.latest(&globs).await;
-        all.extend(listed.into_iter().map(|(subject, it)| as_named(&gateway, &subject, it)));
+        all.extend(listed.into_iter().map(|(subject, it)| as_named(&judging.policy, &subject, it)));
     }
     let count = all.len();
     let mut under_way = JoinSet::new();
@@ -51,10 +52,10 @@ pub async fn warm_up(gateway: Arc<Gateway>, references: References, wanted: Vec<
 
 /// A schema as the records of the topic that `subject` is named after will have it looked up: under that subject, where the
 /// topic's rule wants one.
-fn as_named(gateway: &Gateway, subject: &str, reference: SchemaRef) -> SchemaRef {
+fn as_named(policy: &Policy, subject: &str, reference: SchemaRef) -> SchemaRef {
     let sides = [("-value", Side::Value), ("-key", Side::Key)];
     let of_topic = sides.into_iter().find_map(|(suffix, side)| {
-        let policy = gateway.policy.for_topic(subject.strip_suffix(suffix)?);
+        let policy = policy.for_topic(subject.strip_suffix(suffix)?);
         reference.under(policy.subject(side)?)
     });
     of_topic.unwrap_or(reference)

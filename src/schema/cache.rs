@@ -100,6 +100,28 @@ impl SchemaCache {
         Arc::new(Self { inner: Arc::new(inner) })
     }
 
+    /// The schemas that are known here, in front of another source and with other settings. That something does not exist
+    /// is not taken along: the other source may know better.
+    pub async fn taken_over(
+        &self,
+        source: Arc<dyn SchemaSource>,
+        settings: CacheSettings,
+        observer: Arc<dyn CacheObserver>,
+    ) -> Arc<Self> {
+        let new = Self::with_clock(source, settings, observer, Arc::clone(&self.inner.clock));
+        let (now, mut known) = ((self.inner.clock)(), Vec::new());
+        self.inner.kept.each(|reference, kept| {
+            if kept.serves(now) {
+                known.push((reference.clone(), Arc::clone(kept)));
+            }
+        });
+        for (reference, kept) in known {
+            new.inner.kept.put(&reference, kept, now).await;
+        }
+        new.inner.observer.entries(new.inner.kept.count());
+        new
+    }
+
     /// What is known right now, without waiting: a schema, or that there is none. `None` is "unknown". Starts asking
     /// again in the background where a document is out of date. Counts as a hit or a miss.
     #[must_use]
@@ -592,6 +614,27 @@ mod tests {
             bench.settle().await;
             assert_eq!(bench.calls(), 2, "{answer:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_taken_over_and_what_is_not_is_asked_for_again() {
+        let (old, new) = (bench(Ok(Lifetime::Configured)), bench(Ok(Lifetime::Configured)));
+        let [known, gone, none] = ["known", "gone", "none"].map(document);
+        let schema = old.cache.resolve(&gone).await.unwrap();
+        old.advance(700);
+        let kept = old.cache.resolve(&known).await.unwrap();
+        old.answers(Err(not_found()));
+        assert!(old.cache.resolve(&none).await.is_err());
+        let (source, settings) = (Arc::clone(&new.source), old.cache.inner.settings.clone());
+        let cache = old.cache.taken_over(source, settings, Arc::new(())).await;
+        assert!(Arc::ptr_eq(&cache.cached(&known).unwrap().unwrap(), &kept));
+        assert!(cache.cached(&gone).is_none() && cache.cached(&none).is_none());
+        assert_eq!(new.calls(), 0);
+        assert!(cache.resolve(&none).await.is_ok());
+        assert!(!Arc::ptr_eq(&cache.resolve(&gone).await.unwrap(), &schema));
+        assert_eq!(new.calls(), 2, "the other source is asked");
+        old.advance(660);
+        assert!(cache.cached(&known).is_none(), "it serves no longer than it would have");
     }
 
     #[tokio::test]

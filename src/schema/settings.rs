@@ -52,6 +52,17 @@ impl RegistrySettings {
         main.into_iter().chain(self.others.iter().map(|other| (&other.url, &other.access)))
     }
 
+    /// Whether the same servers are asked for the same things as by `other`, whoever asks and how often: what one of them
+    /// has said holds for the other.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let main = |it: &Self| (it.url.clone(), it.access.api.clone(), it.allow.clone());
+        let others = |it: &Self| -> Vec<_> {
+            it.others.iter().map(|it| (it.url.clone(), it.access.api.clone())).collect()
+        };
+        main(self) == main(other) && others(self) == others(other)
+    }
+
     /// Whether no schema can be had from anywhere.
     #[must_use]
     pub fn is_nowhere(&self) -> bool {

@@ -1,7 +1,13 @@
 //! The walk over one batch: record → metadata → reference → schema → verdict. It waits for nothing: a schema that is not
 //! at hand leaves its records open, and the caller asks for it and walks again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
@@ -32,10 +38,22 @@ pub struct MemorySpent {
 /// What is walked in one turn, as [`RecordReader::spent`] counts it.
 const TURN_BYTES: usize = 128 * KIB;
 
+/// Tells one judge from all others of the process: what was learnt under one is nothing under another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
 pub struct Judge {
-    references: Arc<References>,
+    generation: Generation,
+    references: References,
     schemas: Arc<SchemaCache>,
     limits: RecordLimits,
 }
@@ -75,7 +93,13 @@ impl Judge {
     /// A judge that finds schemas through `references` and `schemas`.
     #[must_use]
     pub fn new(references: References, schemas: Arc<SchemaCache>, limits: RecordLimits) -> Self {
-        Self { references: Arc::new(references), schemas, limits }
+        Self { generation: Generation::next(), references, schemas, limits }
+    }
+
+    /// Which judge this is.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// Where schemas come from.
@@ -114,7 +138,7 @@ impl Judge {
         allowance: &'w mut dyn Allowance,
     ) -> Walk<'w> {
         let Workspace { scratch, memos } = workspace;
-        memos.are_read_by(&self.references);
+        memos.belong_to(self.generation);
         let look = Look { judge: self, policy, resolved };
         let way = Way::Batch { record_set, scratch, allowance };
         Walk { look, memos, way, verdict: PartitionVerdict::default() }

@@ -1,16 +1,11 @@
 //! The schema references that one connection met last: records of one batch mostly share a few, and so do batches.
 
-use std::sync::Arc;
-
 use super::{
     claim::{Notation, Written},
-    judge::Found,
+    judge::{Found, Generation},
     metadata::Side,
 };
-use crate::{
-    limits::KIB,
-    schema::{References, SchemaRef},
-};
+use crate::{limits::KIB, schema::SchemaRef};
 
 /// Schema references that a connection remembers.
 const MEMO_ENTRIES: usize = 8;
@@ -27,14 +22,15 @@ pub(super) struct Memos {
     pub(super) value: Memo,
     /// Only where keys are looked at: idle connections are many.
     key: Option<Box<Memo>>,
-    /// Who has read them: for somebody else they mean something else.
-    reader: Option<Arc<References>>,
+    /// Who has read them: under somebody else they mean something else.
+    judge: Option<Generation>,
 }
 
 impl Memos {
-    pub(super) fn are_read_by(&mut self, reader: &Arc<References>) {
-        if !self.reader.as_ref().is_some_and(|it| Arc::ptr_eq(it, reader)) {
-            *self = Self { reader: Some(Arc::clone(reader)), ..Self::default() };
+    /// Forgets everything that was read under another judge than this one.
+    pub(super) fn belong_to(&mut self, judge: Generation) {
+        if self.judge != Some(judge) {
+            *self = Self { judge: Some(judge), ..Self::default() };
         }
     }
 

@@ -202,7 +202,7 @@ impl Proxy {
         tokio::spawn(probe::until_answered(Arc::clone(&gateway), upstream, readiness));
         gateway.drained().await;
         // An answer that never comes is waited for as long; then both sides are told.
-        let deadline = Instant::now() + gateway.times.drain_grace + PARTING;
+        let deadline = Instant::now() + gateway.drain_grace() + PARTING;
         while gateway.metrics.connections() > 0 && Instant::now() < deadline {
             sleep(DRAIN_POLL).await;
         }

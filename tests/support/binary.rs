@@ -2,6 +2,7 @@
 
 use std::{
     io::Read,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -21,7 +22,8 @@ pub struct Program {
     file: String,
     said: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
-    _folder: tempfile::TempDir,
+    path: PathBuf,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// How it ended.
@@ -55,6 +57,13 @@ impl Program {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("schemaward.yaml");
         std::fs::write(&path, file).unwrap();
+        let mut program = Self::run_at(host, &path, environment);
+        program._folder = Some(folder);
+        program
+    }
+
+    /// `schemaward run` with the file at this path, which stays the caller's, and these variables.
+    pub fn run_at(host: &str, path: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_schemaward"))
             .args(["run", "--config", path.to_str().unwrap()])
             .env_clear()
@@ -73,8 +82,14 @@ impl Program {
                 heard.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
             }
         });
-        let (host, file) = (host.to_owned(), file.to_owned());
-        Self { child, host, file, said, reader: Some(reader), _folder: folder }
+        let (host, path) = (host.to_owned(), path.to_owned());
+        let (file, reader) = (std::fs::read_to_string(&path).unwrap(), Some(reader));
+        Self { child, host, file, said, reader, path, _folder: None }
+    }
+
+    /// Writes another text into its file.
+    pub fn rewrite(&self, file: &str) {
+        std::fs::write(&self.path, file).unwrap();
     }
 
     /// Its process, for `/proc`.

@@ -21,8 +21,15 @@ pub async fn get(address: &str, path: &str) -> Reply {
 
 /// The same where perhaps nobody listens.
 pub async fn try_get(address: &str, path: &str) -> Option<Reply> {
+    ask(address, "GET", path, "").await
+}
+
+/// Asks with another method and with header lines, each with its end of line.
+pub async fn ask(address: &str, method: &str, path: &str, headers: &str) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n"
+    );
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok()?;

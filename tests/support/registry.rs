@@ -34,6 +34,7 @@ struct Shared {
     documents: Mutex<HashMap<String, String>>,
     failing: Mutex<HashSet<String>>,
     requests: Mutex<Vec<String>>,
+    authorizations: Mutex<Vec<String>>,
     mood: watch::Sender<Mood>,
 }
 
@@ -65,6 +66,7 @@ impl Registry {
             documents: Mutex::default(),
             failing: Mutex::default(),
             requests: Mutex::default(),
+            authorizations: Mutex::default(),
             mood: watch::Sender::new(Mood::Well),
         });
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -109,11 +111,19 @@ impl Registry {
     pub fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
     }
+
+    /// What the same requests said of who asks; nothing: an empty text.
+    pub fn authorizations(&self) -> Vec<String> {
+        self.shared.authorizations.lock().unwrap().clone()
+    }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     shared.requests.lock().unwrap().push(path.clone());
+    let said = request.headers().get(header::AUTHORIZATION);
+    let said = said.and_then(|said| said.to_str().ok()).unwrap_or_default().to_owned();
+    shared.authorizations.lock().unwrap().push(said);
     let mut moods = shared.mood.subscribe();
     if shared.failing.lock().unwrap().contains(&path) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

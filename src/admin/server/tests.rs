@@ -36,7 +36,7 @@ struct Running {
 
 async fn running(token_file: Option<std::path::PathBuf>) -> Running {
     let any = Some("127.0.0.1:0".parse().unwrap());
-    let settings = AdminSettings { listen: any, probes_listen: any, token_file };
+    let settings = AdminSettings { listen: any, probes_listen: any, token_file, reload: false };
     let (metrics, readiness) = (Metrics::new(10), Arc::new(Readiness::new()));
     let fake = Arc::new(Fake);
     let admin = Admin::bind(&settings, metrics.clone(), readiness.clone(), fake).await.unwrap();

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
@@ -82,22 +83,36 @@ pub enum LoginError {
 /// How schemaward logs in, shared by all connections.
 #[derive(Debug)]
 pub struct OwnLogin {
+    terms: ArcSwap<Terms>,
+    keys: KeyStore,
+}
+
+/// What a reload of the configuration may change.
+#[derive(Debug)]
+struct Terms {
     settings: SaslSettings,
     time: Duration,
-    keys: KeyStore,
 }
 
 impl OwnLogin {
     /// Logs in as `settings` say, and again within `time`.
     #[must_use]
     pub fn new(settings: SaslSettings, time: Duration) -> Arc<Self> {
-        Arc::new(Self { settings, time, keys: KeyStore::new() })
+        let terms = ArcSwap::from_pointee(Terms { settings, time });
+        Arc::new(Self { terms, keys: KeyStore::new() })
     }
 
-    async fn credentials(&self) -> Result<Credentials, LoginError> {
-        let settings = self.settings.clone();
+    /// Logs in as `settings` say from now on. A login that is repeated stays with its mechanism: a broker takes no other.
+    pub fn replace(&self, settings: SaslSettings, time: Duration) {
+        self.terms.store(Arc::new(Terms { settings, time }));
+    }
+
+    /// What is in the files now, and how it is to be used.
+    async fn credentials(&self) -> Result<(SaslMechanism, Credentials), LoginError> {
+        let settings = self.terms.load().settings.clone();
+        let mechanism = settings.mechanism;
         let read = tokio::task::spawn_blocking(move || Credentials::read(&settings)).await;
-        Ok(read.map_err(|_| LoginError::Ending)??)
+        Ok((mechanism, read.map_err(|_| LoginError::Ending)??))
     }
 }
 
@@ -105,6 +120,7 @@ impl OwnLogin {
 #[derive(Debug)]
 pub struct Session {
     login: Arc<OwnLogin>,
+    mechanism: SaslMechanism,
     username: String,
     version: i16,
     next_id: i32,
@@ -121,7 +137,7 @@ impl Session {
     /// How long repeating it may take.
     #[must_use]
     pub fn time(&self) -> Duration {
-        self.login.time
+        self.login.terms.load().time
     }
 
     /// Begins to repeat the login.
@@ -129,12 +145,13 @@ impl Session {
     /// # Errors
     /// [`LoginError`]: the files cannot be read, or name another user.
     pub async fn again(&self) -> Result<(Exchange, OwnRequest), LoginError> {
-        let credentials = self.login.credentials().await?;
+        let (_, credentials) = self.login.credentials().await?;
         if credentials.username != self.username {
             return Err(LoginError::UserChanged);
         }
         let mut exchange = Exchange {
             login: Arc::clone(&self.login),
+            mechanism: self.mechanism,
             credentials,
             version: self.version,
             next_id: self.next_id,
@@ -150,6 +167,7 @@ impl Session {
 #[derive(Debug)]
 pub struct Exchange {
     login: Arc<OwnLogin>,
+    mechanism: SaslMechanism,
     credentials: Credentials,
     version: i16,
     next_id: i32,
@@ -189,9 +207,10 @@ impl Exchange {
     /// # Errors
     /// [`LoginError::Credentials`].
     pub async fn begin(login: &Arc<OwnLogin>) -> Result<(Self, OwnRequest), LoginError> {
-        let credentials = login.credentials().await?;
+        let (mechanism, credentials) = login.credentials().await?;
         let (login, step) = (Arc::clone(login), Step::ApiVersions);
-        let mut exchange = Self { login, credentials, version: 0, next_id: 0, asked: 0, step };
+        let (version, next_id, asked) = (0, 0, 0);
+        let mut exchange = Self { login, mechanism, credentials, version, next_id, asked, step };
         let id = exchange.id();
         Ok((exchange, OwnRequest::api_versions(id)?))
     }
@@ -253,7 +272,7 @@ impl Exchange {
 
     fn first(&mut self) -> Result<OwnRequest, LoginError> {
         let username = self.credentials.username.as_str();
-        let (step, message) = match self.login.settings.mechanism {
+        let (step, message) = match self.mechanism {
             SaslMechanism::Plain => {
                 let password = self.credentials.password.reveal();
                 (Step::Plain, format!("\0{username}\0{password}").into_bytes())
@@ -300,12 +319,13 @@ impl Exchange {
     fn session(self, answer: &Frame) -> Result<Session, LoginError> {
         let answer = self.accepted(answer)?;
         let due = due(Instant::now(), answer.session_lifetime_ms, random_byte());
-        let Self { login, credentials: Credentials { username, .. }, version, next_id, .. } = self;
-        Ok(Session { login, username, version, next_id, due })
+        let Self { login, mechanism, credentials, version, next_id, .. } = self;
+        let Credentials { username, .. } = credentials;
+        Ok(Session { login, mechanism, username, version, next_id, due })
     }
 
     fn mechanism(&self) -> &'static str {
-        self.login.settings.mechanism.name()
+        self.mechanism.name()
     }
 }
 

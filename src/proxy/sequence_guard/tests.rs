@@ -367,3 +367,20 @@ proptest! {
         prop_assert_eq!(pair.guard.lock().by_age.len(), pair.guard.open_gaps());
     }
 }
+
+#[test]
+fn new_bounds_leave_gaps_open_that_fit_into_them() {
+    let guard = guard(8);
+    let me = identity();
+    let now = Instant::now();
+    let of = |producer_id| SequencedBatch { producer_id, ..batch(&me, (3, 10)) };
+    let next = |producer_id| SequencedBatch { producer_id, ..batch(&me, (3, 11)) };
+    (1..=3).for_each(|producer| guard.withheld(&of(producer), now).told());
+    guard.resize(2, 10 * MINUTE);
+    assert_eq!(guard.open_gaps(), 3, "a reload closes none");
+    let later = now + 2 * MINUTE;
+    assert!((1..=3).all(|producer| guard.blocks(&next(producer), later)), "they last longer now");
+    guard.withheld(&of(4), later).told();
+    let blocked: Vec<_> = (1..=4).filter(|it| guard.blocks(&next(*it), later)).collect();
+    assert_eq!((guard.open_gaps(), blocked), (2, vec![3, 4]), "the newest ones");
+}

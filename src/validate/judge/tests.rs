@@ -1,5 +1,10 @@
 //! The walk over a batch: what references lead to, from record to record and from batch to batch.
 
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
 use super::*;
 use crate::{
     limits::SchemaLimits,
@@ -8,8 +13,8 @@ use crate::{
         builder::{Flavour, OwnedRecord, batch},
     },
     schema::{
-        CacheSettings, Documents, Fetched, Lookup, RegistrySettings, SchemaFormat, SchemaSource,
-        SubjectStrategy,
+        CacheSettings, Documents, Fetched, Lifetime, Lookup, RegistrySettings, SchemaFormat,
+        SchemaSource, SubjectStrategy,
     },
     validate::{
         convention::{Convention, Conventions},
@@ -18,6 +23,18 @@ use crate::{
         policy::{Policy, RuleSettings},
     },
 };
+
+/// Gives a schema of this text for a moment.
+struct Briefly(&'static str);
+
+impl SchemaSource for Briefly {
+    fn find<'a>(&'a self, _: &'a SchemaRef, _: Option<&'a Fetched>) -> Lookup<'a> {
+        let lifetime = Lifetime::For(Duration::from_secs(5));
+        let fetched =
+            schema(self.0).map(|schema| Fetched { lifetime, ..Fetched::immutable(schema) });
+        Box::pin(async { fetched.map(Arc::new) })
+    }
+}
 
 /// Is never asked: these tests hand in what was looked up.
 struct Nobody;
@@ -229,4 +246,36 @@ fn a_key_and_a_value_of_the_same_schema_have_subjects_of_their_own() {
         let verdict = judge.walk(&bytes, &policy, &resolved, &mut workspace, &mut Unlimited);
         assert_eq!(mark(&verdict.unwrap()), expected, "{resolved:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_connection_remembers_ends_with_a_reload_an_allow_list_and_the_schema_itself() {
+    let now = Arc::new(Mutex::new(Instant::now()));
+    let judge = |text: &'static str| {
+        let settings = CacheSettings { stale_ttl: Duration::ZERO, ..CacheSettings::default() };
+        let shown = Arc::clone(&now);
+        let clock = Arc::new(move || *shown.lock().unwrap());
+        let cache = SchemaCache::with_clock(Arc::new(Briefly(text)), settings, Arc::new(()), clock);
+        Judge::new(references("http://registry"), cache, RecordLimits::default())
+    };
+    let (before, after) = (judge("\"boolean\""), judge("\"string\""));
+    let reference = before.references.parse(b"7").unwrap();
+    let allowing = |glob: &str| {
+        let rule = RuleSettings { allow_schemas: vec![glob.to_owned()], ..Default::default() };
+        TopicPolicy::new(&rule, &HeaderNames::default())
+    };
+    let mut workspace = Workspace::default();
+    let mut marks = |judge: &Judge, policy: &TopicPolicy| {
+        walk(judge, &mut workspace, policy, &Resolved::new(), &["7", "7"])
+    };
+    for judge in [&before, &after] {
+        judge.schemas().resolve(&reference).await.unwrap();
+    }
+    assert_eq!(marks(&before, &default_policy()), "..");
+    assert_eq!(marks(&after, &default_policy()), "xx", "another judge, another registry behind it");
+    assert_eq!(marks(&before, &default_policy()), "..");
+    assert_eq!(marks(&before, &allowing("8")), "xx", "allowed no more");
+    assert_eq!(marks(&before, &allowing("7")), "..", "allowed again");
+    *now.lock().unwrap() += Duration::from_secs(5);
+    assert_eq!(marks(&before, &default_policy()), "??", "it has expired");
 }

@@ -119,6 +119,26 @@ async fn a_login_is_repeated_without_asking_for_versions_and_with_what_the_files
 }
 
 #[tokio::test]
+async fn a_login_goes_on_with_other_files_and_stays_with_its_mechanism() {
+    let (folder, login) = login(SaslMechanism::Plain);
+    let (exchange, _) = begun(&login, 2).await;
+    let session = done(exchange.take(&authenticated(2, 0, "", b"", Some(1))).await);
+    let [username_file, password_file] = ["u2", "p2"].map(|name| folder.path().join(name));
+    std::fs::write(&username_file, "alice").unwrap();
+    std::fs::write(&password_file, "new").unwrap();
+    std::fs::remove_file(folder.path().join("p")).unwrap();
+    let mechanism = SaslMechanism::ScramSha256;
+    login.replace(SaslSettings { mechanism, username_file, password_file }, Duration::from_secs(7));
+    assert_eq!(session.time(), Duration::from_secs(7));
+    let (exchange, _) = session.again().await.unwrap();
+    let taken = answer(3, |out| out.put_slice(&[0; 6]));
+    let (_, request) = asks(exchange.take(&taken).await);
+    assert_eq!(said(&request), "\0alice\0new");
+    let (_, request) = begun(&login, 2).await;
+    assert!(said(&request).starts_with("n,,n=alice,r="), "a new login takes the new mechanism");
+}
+
+#[tokio::test]
 async fn a_scram_broker_has_to_prove_that_it_knows_the_password() {
     for (mechanism, hash) in
         [(SaslMechanism::ScramSha256, Hash::Sha256), (SaslMechanism::ScramSha512, Hash::Sha512)]
