@@ -10,3 +10,4 @@ mod token;
 pub use server::{Admin, AdminError};
 pub use settings::AdminSettings;
 pub use status::{BrokerFact, BudgetFact, StatusFacts, StatusSource};
+pub use token::check_token_file;
