@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logging", &[]),
     ("config", CONFIG),
     ("status", &["schema", "metrics", "proxy", "admin", "config"]),
+    ("connect", &["text", "tls", "wire", "schema", "proxy", "config"]),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
     ("schema_server", SCHEMA_SERVER),
@@ -76,6 +77,7 @@ const SCHEMA_SERVER: &[&str] =
 const CLI: &[&str] = &[
     "app",
     "config",
+    "connect",
     "logging",
     "demo",
     "limits",

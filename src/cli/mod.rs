@@ -2,8 +2,10 @@
 
 mod allocator;
 mod check;
+mod config_schema;
 #[cfg(feature = "demo")]
 mod demo;
+mod manual;
 mod run;
 mod serve_schemas;
 mod validate;
@@ -24,9 +26,15 @@ pub struct Cli {
 enum Command {
     /// Read the configuration, say what is wrong with it, or what is in force
     Check(check::Check),
+    /// Print what a shell completes the command line by
+    Completions(manual::Completions),
+    /// Print a JSON Schema of the configuration file, for editors
+    ConfigSchema(config_schema::ConfigSchema),
     /// Show in seconds what the proxy does: broker, schema server, proxy and producer in this process
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
+    /// Print the manual page, or write one for each command
+    Man(manual::Manual),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
@@ -41,8 +49,11 @@ impl Cli {
     pub fn execute(self) -> Exit {
         match self.command {
             Command::Check(check) => check.execute(),
+            Command::Completions(completions) => completions.execute(),
+            Command::ConfigSchema(schema) => schema.execute(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
+            Command::Man(manual) => manual.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
             Command::ServeSchemas(serve) => serve.execute(),
@@ -63,6 +74,8 @@ pub enum Exit {
     DrainGraceExceeded,
     /// Records were checked, and some of them are not what their schema says.
     RecordsRejected,
+    /// The configuration is sound, and something that it names cannot be reached or used.
+    CannotConnect,
 }
 
 impl From<Exit> for ExitCode {
@@ -73,6 +86,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => Self::from(2),
             Exit::DrainGraceExceeded => Self::from(3),
             Exit::RecordsRejected => Self::from(4),
+            Exit::CannotConnect => Self::from(5),
         }
     }
 }
@@ -95,7 +109,8 @@ Exit codes:
   1  could not start, or failed while running
   2  wrong command line or configuration
   3  stopped as told, with connections still busy when drain.grace ended
-  4  records were rejected (validate)";
+  4  records were rejected (validate)
+  5  the configuration is sound, but something that it names cannot be used (check --connect)";
 
 #[cfg(test)]
 mod tests {

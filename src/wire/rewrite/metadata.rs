@@ -220,6 +220,13 @@ mod tests {
         }
 
         #[test]
+        fn a_cluster_is_called_what_it_says(version in 2..=8_i16, tape in tape()) {
+            let response = response(&mut Dice::new(tape, false), version);
+            let found = cluster_id(version, &encode(&response, version, &Tags::new()));
+            prop_assert_eq!(found.unwrap(), response.cluster_id.map(|id| id.to_string()));
+        }
+
+        #[test]
         fn damaged_responses_are_errors(
             version in 0..=13_i16, tape in tape(), damage: (usize, u8),
         ) {
