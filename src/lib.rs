@@ -18,6 +18,7 @@ pub mod app;
 pub mod avro;
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod cursor;
 pub mod datum;
 #[cfg(feature = "demo")]

@@ -8,6 +8,9 @@ use std::{
     process::{Command, Output},
 };
 
+use schemaward::config::Config;
+use serde_json::json;
+
 const SOUND: &str =
     "upstream: {bootstrap: [kafka:9092]}\nregistry: {url: 'http://registry:8081'}\n";
 
@@ -41,16 +44,81 @@ fn check(path: &Path, environment: &[(&str, &str)]) -> (i32, String, String) {
 }
 
 #[test]
-fn check_shows_what_is_in_force() {
+fn check_shows_what_is_in_force_and_where_each_value_comes_from() {
     let folder = Folder::new();
+    let path = folder.file(SOUND);
     let environment = [("SCHEMAWARD_LIMITS__MAX_IN_FLIGHT", "7")];
-    let (code, shown, errors) = check(&folder.file(SOUND), &environment);
+    let (code, shown, errors) = check(&path, &environment);
     assert_eq!((code, errors.as_str()), (0, ""));
-    assert!(shown.starts_with("# ok\nlisten:\n  bootstrap: 127.0.0.1:9092\n"), "{shown}");
-    assert!(shown.contains("\n  max_in_flight: 7\n"), "{shown}");
-    assert!(shown.contains("\ndefault_rule:\n  mode: enforce\n"), "{shown}");
-    let again = check(&folder.file(&shown), &[]);
-    assert_eq!(again, (0, shown, String::new()), "what is shown is itself a configuration");
+    assert!(shown.starts_with("# ok\nlisten:\n  bootstrap: 127.0.0.1:9092  "), "{shown}");
+    let rows: Vec<_> = shown.lines().filter_map(|line| line.split_once("  # ")).collect();
+    for expected in [
+        ("  bootstrap: 127.0.0.1:9092", "default"),
+        ("  bootstrap: [kafka:9092]", "file schemaward.yaml:1"),
+        ("  url: http://registry:8081/", "file schemaward.yaml:2"),
+        ("  max_in_flight: 7", "environment SCHEMAWARD_LIMITS__MAX_IN_FLIGHT"),
+        ("  mode: enforce", "default"),
+    ] {
+        let found = rows.iter().any(|(value, source)| (value.trim_end(), *source) == expected);
+        assert!(found, "{expected:?}\n{shown}");
+    }
+    let parsed = |text: &str| Config::parse(text, "f", std::iter::empty()).unwrap();
+    let (code, again, _) = check(&folder.file(&shown), &[]);
+    assert_eq!(code, 0, "what is shown is itself a configuration");
+    assert_eq!(parsed(&again), parsed(&shown));
+}
+
+fn json_report(path: &Path, environment: &[(&str, &str)]) -> (i32, serde_json::Value) {
+    let arguments = ["check", "--format", "json", "--config", path.to_str().unwrap()];
+    let output = schemaward(&arguments, environment);
+    assert_eq!(output.stderr, b"");
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn check_shows_the_same_in_json_for_programs() {
+    let folder = Folder::new();
+    let path = folder.file(SOUND);
+    let (code, report) = json_report(&path, &[("SCHEMAWARD_LOG", "{level: debug}")]);
+    assert_eq!((code, &report["errors"], &report["warnings"]), (0, &json!([]), &json!([])));
+    assert_eq!(report["configuration"]["log"]["level"], "debug");
+    assert_eq!(report["configuration"]["limits"]["memory_budget"], "64MiB");
+    let origins = &report["origins"];
+    assert_eq!(origins["log.format"], json!({ "origin": "default" }));
+    let variable = json!({ "origin": "environment", "variable": "SCHEMAWARD_LOG" });
+    assert_eq!(origins["log.level"], variable);
+    let file = json!({ "origin": "file", "file": path, "line": 2 });
+    assert_eq!(origins["registry.url"], file);
+    assert!(report.get("connections").is_none());
+    let path = folder.file("drain: {grace: soon}\n");
+    let (code, report) = json_of_mistakes(&path);
+    assert_eq!(code, 2);
+    let first = json!({
+        "file": path, "line": 1, "variable": null, "key": "drain.grace",
+        "message": "must be a duration from 0s to 1h, such as 300ms, 5s or 2m, found \"soon\"",
+    });
+    assert_eq!(report["errors"][0], first);
+    let errors = report["errors"].as_array().unwrap();
+    assert_eq!(errors.last().unwrap()["variable"], "SCHEMAWARD_LOG__LEVEL");
+}
+
+fn json_of_mistakes(path: &Path) -> (i32, serde_json::Value) {
+    json_report(path, &[("SCHEMAWARD_LOG__LEVEL", "loud")])
+}
+
+#[test]
+fn the_time_for_connecting_has_a_unit_and_belongs_to_connecting() {
+    let folder = Folder::new();
+    let path = folder.file(SOUND);
+    let path = path.to_str().unwrap();
+    for more in [
+        &["--connect", "--timeout", "soon"][..],
+        &["--connect", "--timeout", "0s"],
+        &["--timeout", "1s"],
+    ] {
+        let arguments = [&["check", "--config", path], more].concat();
+        assert_eq!(schemaward(&arguments, &[]).status.code(), Some(2), "{more:?}");
+    }
 }
 
 #[test]
@@ -88,7 +156,10 @@ fn check_reads_the_files_of_tls_and_names_the_one_that_is_wrong() {
     let (code, _, errors) = check(&path, &[]);
     assert_eq!(code, 2);
     let missing = wrong(3, &format!("certificate: {at}/tls.crt: cannot be read: No such file"));
-    assert!(errors.starts_with(&missing) && errors.lines().count() == 1, "{errors}");
+    let lines: Vec<_> = errors.lines().collect();
+    assert!(lines[0].starts_with(&missing) && lines.len() == 2, "{errors}");
+    let missing = wrong(4, &format!("key: {at}/tls.key: cannot be read: No such file"));
+    assert!(lines[1].starts_with(&missing), "{errors}");
     write("tls.crt", &certificate);
     write("tls.key", &issue().1);
     let mismatch = format!(
@@ -100,7 +171,7 @@ fn check_reads_the_files_of_tls_and_names_the_one_that_is_wrong() {
     assert_eq!(code, 0, "{warnings}");
     assert!(warnings.starts_with(&format!("warning: {at}/tls.crt: the certificate of ")));
     assert!(warnings.ends_with(" has expired on 2020-01-01T00:00:00Z\n"), "{warnings}");
-    assert!(shown.contains(&format!("    key: {at}/tls.key\n")), "{shown}");
+    assert!(shown.contains(&format!("    key: {at}/tls.key  ")), "{shown}");
     assert!(!shown.contains("PRIVATE KEY"), "paths are shown, never contents");
 }
 

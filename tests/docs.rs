@@ -17,7 +17,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use schemaward::{config::Config, metrics::Metrics, reason::Reason};
+use schemaward::{
+    config::{Config, Key, reference},
+    metrics::Metrics,
+    reason::Reason,
+};
 
 /// Those at the top, and all in `docs/`.
 fn documents() -> Vec<String> {
@@ -30,13 +34,23 @@ fn documents() -> Vec<String> {
 }
 
 #[test]
-fn the_readme_has_every_key_of_the_configuration_with_its_default() {
-    let mut table = String::from("| key | default | meaning |\n| --- | --- | --- |\n");
-    for Key { path, default, meaning } in keys(&text("config/schemaward.yaml")) {
+fn the_reference_has_every_key_of_the_configuration_with_its_default() {
+    let mut table = String::new();
+    let mut section = String::new();
+    for Key { path, takes, default, meaning } in reference() {
+        let top = path.split(['.', '[']).next().unwrap_or_default();
+        if top != section {
+            section = top.to_owned();
+            let head = "| key | takes | default | meaning |\n| --- | --- | --- | --- |\n";
+            write!(table, "\n## {section}\n\n{head}").unwrap();
+        }
         let default = default.map(|default| format!("`{default}`")).unwrap_or_default();
-        writeln!(table, "| `{path}` | {default} | {meaning} |").unwrap();
+        let row =
+            [format!("`{path}`"), takes, default, meaning].map(|cell| cell.replace('|', "\\|"));
+        writeln!(table, "| {} |", row.join(" | ")).unwrap();
     }
-    generated("README.md", "configuration", &table);
+    table.push('\n');
+    generated("docs/configuration.md", "configuration", &table);
 }
 
 #[test]
@@ -126,6 +140,65 @@ fn every_example_of_a_configuration_is_one() {
         }
     }
     assert!(examples > 0);
+}
+
+#[test]
+fn every_example_of_a_configuration_is_valid_by_the_json_schema() {
+    let schema = schemaward::config::json_schema();
+    let schema = jsonschema::draft202012::options().build(&schema).unwrap();
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let read = |text: &str| -> serde_json::Value {
+        serde_saphyr::from_str_with_options(text, options.clone()).unwrap()
+    };
+    let mut examples = vec![("config/schemaward.yaml".to_owned(), text("config/schemaward.yaml"))];
+    for document in documents() {
+        let fenced = fenced(&text(&document), "yaml").into_iter();
+        // Others are manifests.
+        let fenced = fenced.filter(|example| !example.contains("apiVersion:"));
+        examples.extend(fenced.map(|example| (document.clone(), example)));
+    }
+    examples.extend(configurations_of_manifests());
+    assert!(examples.len() > 5, "{}", examples.len());
+    for (place, example) in examples {
+        let found = read(&example);
+        let errors: Vec<_> =
+            schema.iter_errors(&found).map(|it| format!("{}: {it}", it.instance_path())).collect();
+        assert_eq!(errors, [""; 0], "{place}\n{example}");
+    }
+}
+
+/// The configurations in manifests: what stands under a key that is called like the file.
+fn configurations_of_manifests() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join("deploy")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                open.push(entry);
+            } else if entry.extension().is_some_and(|it| it == "yaml") {
+                let text = fs::read_to_string(&entry).unwrap();
+                let lines: Vec<_> = text.lines().collect();
+                for (at, line) in lines.iter().enumerate() {
+                    let blanks = line.len() - line.trim_start().len();
+                    if line.trim() != "schemaward.yaml: |" {
+                        continue;
+                    }
+                    let below = lines.iter().skip(at + 1).take_while(|line| {
+                        line.is_empty() || line.len() - line.trim_start().len() > blanks
+                    });
+                    let text: String = below
+                        .map(|line| line.get(blanks + 2..).unwrap_or("").to_owned() + "\n")
+                        .collect();
+                    // A template is no configuration yet.
+                    if !text.contains("{{") {
+                        found.push((entry.display().to_string(), text));
+                    }
+                }
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no manifest has a configuration");
+    found
 }
 
 #[test]
@@ -240,44 +313,6 @@ fn generated(document: &str, name: &str, expected: &str) {
             "{document}: \"{name}\" is out of date: BLESS=1 cargo test --features demo --test docs\n{expected}"
         );
     }
-}
-
-struct Key {
-    path: String,
-    default: Option<String>,
-    meaning: String,
-}
-
-/// The keys of the commented configuration, as it is written: two blanks a level, a comment above each key. What is
-/// indented within a comment is an example.
-fn keys(file: &str) -> Vec<Key> {
-    let mut keys = Vec::new();
-    let mut sections: Vec<&str> = Vec::new();
-    let mut comment = String::new();
-    for line in file.lines() {
-        let trimmed = line.trim_start();
-        if let Some(said) = trimmed.strip_prefix("# ") {
-            if !said.starts_with(' ') {
-                comment.push(' ');
-                comment.push_str(said);
-            }
-        } else if let Some((key, value)) = trimmed.split_once(':') {
-            sections.truncate((line.len() - trimmed.len()) / 2);
-            sections.push(key);
-            if !value.is_empty() {
-                let none = comment.contains("No default.");
-                keys.push(Key {
-                    path: sections.join("."),
-                    default: (!none).then(|| value.trim().to_owned()),
-                    meaning: comment.trim().replace('|', "\\|"),
-                });
-            }
-            comment.clear();
-        } else {
-            comment.clear();
-        }
-    }
-    keys
 }
 
 #[derive(Default)]

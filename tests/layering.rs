@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("logging", &[]),
     ("config", CONFIG),
     ("status", &["schema", "metrics", "proxy", "admin", "config"]),
+    ("connect", &["text", "tls", "wire", "schema", "proxy", "config"]),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
     ("http_server", &["metrics", "tls"]),
@@ -79,6 +80,7 @@ const SCHEMA_SERVER: &[&str] =
 const CLI: &[&str] = &[
     "app",
     "config",
+    "connect",
     "logging",
     "demo",
     "limits",

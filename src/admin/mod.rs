@@ -13,3 +13,4 @@ pub use access::{Access, ReloadRequest};
 pub use server::{Admin, AdminError};
 pub use settings::AdminSettings;
 pub use status::{BrokerFact, BudgetFact, ReloadFact, StatusFacts, StatusSource};
+pub use token::check_token_file;

@@ -11,6 +11,18 @@ use std::{
 #[derive(Debug, Clone)]
 pub(super) struct TokenFile(Arc<Path>);
 
+/// Whether there is a token in the file at `path`.
+///
+/// # Errors
+/// What is wrong with the file, with its name.
+pub fn check_token_file(path: &Path) -> Result<(), String> {
+    let read = TokenFile::new(path.to_owned()).read();
+    read.map(drop).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => error.to_string(),
+        _ => format!("{}: cannot be read: {error}", path.display()),
+    })
+}
+
 impl TokenFile {
     pub(super) fn new(path: PathBuf) -> Self {
         Self(path.into())

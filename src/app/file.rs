@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, Loaded};
 
 /// A file, and the environment that is laid over it.
 #[derive(Debug, Clone)]
@@ -31,7 +31,12 @@ impl ConfigFile {
     /// # Errors
     /// Every mistake in file and environment.
     pub fn load(&self) -> Result<Config, ConfigErrors> {
-        Config::load(&self.path, self.environment.iter().cloned())
+        self.load_with_origins().map(|loaded| loaded.config)
+    }
+
+    /// Reads it, and what is wrong with the files that it names.
+    pub(super) fn load_with_origins(&self) -> Result<Loaded, ConfigErrors> {
+        Config::load_with_origins(&self.path, self.environment.iter().cloned())
     }
 
     /// Stands for what it holds now.

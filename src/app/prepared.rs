@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     admin::Access,
-    config::Config,
+    config::{Config, Loaded},
     metrics::Metrics,
     schema::RegistrySettings,
     tls::{TlsClient, TlsServer},
@@ -39,14 +39,14 @@ impl Prepared {
         old: &Config,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Vec<String>> {
-        let wanted = file
-            .load()
+        let Loaded { config: wanted, unusable, .. } = file
+            .load_with_origins()
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let config = merged(old, wanted.clone());
         let other_files = config.upstream.sasl != old.upstream.sasl
             || config.registry.registries().ne(old.registry.registries());
-        if let Some(unreadable) = config.unreadable().filter(|_| other_files) {
-            return Err(vec![unreadable]);
+        if other_files && !unusable.is_empty() {
+            return Err(unusable.iter().map(ToString::to_string).collect());
         }
         let changed = differing(old, &config);
         let needs_restart = differing(&config, &wanted);

@@ -2,10 +2,12 @@
 
 mod allocator;
 mod check;
+mod config_schema;
 #[cfg(feature = "demo")]
 mod demo;
 mod inject;
 mod log_args;
+mod manual;
 mod run;
 mod serve_schemas;
 mod validate;
@@ -27,11 +29,17 @@ pub struct Cli {
 enum Command {
     /// Read the configuration, say what is wrong with it, or what is in force
     Check(check::Check),
+    /// Print what a shell completes the command line by
+    Completions(manual::Completions),
+    /// Print a JSON Schema of the configuration file, for editors
+    ConfigSchema(config_schema::ConfigSchema),
     /// Show in seconds what the proxy does: broker, schema server, proxy and producer in this process
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// Add the sidecar to Kubernetes manifests, from standard input or files to standard output
     Inject(inject::Inject),
+    /// Print the manual page, or write one for each command
+    Man(manual::Manual),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
@@ -48,9 +56,12 @@ impl Cli {
     pub fn execute(self) -> Exit {
         match self.command {
             Command::Check(check) => check.execute(),
+            Command::Completions(completions) => completions.execute(),
+            Command::ConfigSchema(schema) => schema.execute(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
             Command::Inject(inject) => inject.execute(),
+            Command::Man(manual) => manual.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
             Command::ServeSchemas(serve) => serve.execute(),
@@ -72,6 +83,8 @@ pub enum Exit {
     DrainGraceExceeded,
     /// Records were checked, and some of them are not what their schema says.
     RecordsRejected,
+    /// The configuration is sound, and something that it names cannot be reached or used.
+    CannotConnect,
 }
 
 impl From<Exit> for ExitCode {
@@ -82,6 +95,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => Self::from(2),
             Exit::DrainGraceExceeded => Self::from(3),
             Exit::RecordsRejected => Self::from(4),
+            Exit::CannotConnect => Self::from(5),
         }
     }
 }
@@ -104,7 +118,8 @@ Exit codes:
   1  could not start, or failed while running
   2  wrong command line or configuration
   3  stopped as told, with connections still busy when drain.grace ended
-  4  records were rejected (validate)";
+  4  records were rejected (validate)
+  5  the configuration is sound, but something that it names cannot be used (check --connect)";
 
 #[cfg(test)]
 mod tests {

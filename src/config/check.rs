@@ -1,6 +1,9 @@
 //! What no single key can know: whether the keys fit each other.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use super::{
     error::Origin,
@@ -252,7 +255,7 @@ pub(super) fn admin(
     admin: &Section<'_>,
     listen: &Given<SocketAddr>,
     probes: &Given<SocketAddr>,
-    token: &Given<String>,
+    token: &Given<PathBuf>,
     bound: &Bound,
 ) {
     if let Given::Value(listen) = listen {

@@ -1,11 +1,5 @@
 //! The checked settings back as text in the shape of the file, defaults filled in: what `check` prints.
 
-use std::{
-    fmt::Write,
-    net::{Ipv4Addr, SocketAddrV4},
-    path::PathBuf,
-};
-
 use rustls_pki_types::ServerName;
 use url::Url;
 
@@ -16,8 +10,9 @@ use super::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
         ROUTINGS, SASL_MECHANISMS, SUBJECTS, TOMBSTONES, UNKNOWN_FIELDS,
     },
+    tree::{Tree, number, optional, optional_number, path, span, text, texts, word},
     upstream::DEFAULT_MECHANISM,
-    values::{show_duration, show_size, word_for},
+    values::{show_size, word_for},
 };
 use crate::{
     limits::FrameLimit,
@@ -30,25 +25,6 @@ use crate::{
         policy::RuleSettings,
     },
 };
-
-/// Settings as a tree: keys in the order of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tree {
-    /// Not set.
-    Null,
-    /// true or false.
-    Bool(bool),
-    /// A whole number.
-    Number(u64),
-    /// A word, a size, a duration: text that YAML takes as it is.
-    Word(String),
-    /// Any text.
-    Text(String),
-    /// A list.
-    List(Vec<Tree>),
-    /// A mapping.
-    Map(Vec<(&'static str, Tree)>),
-}
 
 impl Config {
     /// What is in force, in the shape of the file, every default written out.
@@ -89,11 +65,10 @@ impl Config {
     fn sasl_tree(&self) -> Tree {
         let sasl = self.upstream.sasl.as_ref();
         let mechanism = sasl.map_or(DEFAULT_MECHANISM, |sasl| sasl.mechanism);
-        let file = |path: &std::path::PathBuf| path.display().to_string();
         Tree::Map(vec![
             ("mechanism", word(word_for(&SASL_MECHANISMS, mechanism))),
-            ("username_file", optional(sasl.map(|sasl| file(&sasl.username_file)))),
-            ("password_file", optional(sasl.map(|sasl| file(&sasl.password_file)))),
+            ("username_file", path(sasl.map(|sasl| &sasl.username_file))),
+            ("password_file", path(sasl.map(|sasl| &sasl.password_file))),
         ])
     }
 
@@ -101,15 +76,15 @@ impl Config {
         let names = &self.metadata;
         Tree::Map(vec![
             ("content_type", texts(&names.content_type)),
-            ("schema_id", text(names.schema_id.clone())),
+            ("schema_id", text(&names.schema_id)),
             ("key_content_type", texts(&names.key_content_type)),
-            ("key_schema_id", text(names.key_schema_id.clone())),
-            ("confluent_schema_id", text(names.confluent_schema_id.clone())),
-            ("confluent_key_schema_id", text(names.confluent_key_schema_id.clone())),
+            ("key_schema_id", text(&names.key_schema_id)),
+            ("confluent_schema_id", text(&names.confluent_schema_id)),
+            ("confluent_key_schema_id", text(&names.confluent_key_schema_id)),
             ("apicurio", apicurio(&names.apicurio)),
             ("apicurio_key", apicurio(&names.apicurio_key)),
-            ("azure_schema_id", text(names.azure_schema_id.clone())),
-            ("cloudevents_dataschema", text(names.cloudevents_dataschema.clone())),
+            ("azure_schema_id", text(&names.azure_schema_id)),
+            ("cloudevents_dataschema", text(&names.cloudevents_dataschema)),
         ])
     }
 
@@ -134,11 +109,10 @@ impl Config {
     }
 
     fn admin_tree(&self) -> Tree {
-        let token = self.admin.token_file.as_ref().map(|path| path.display().to_string());
         Tree::Map(vec![
             ("listen", optional(self.admin.listen)),
             ("probes_listen", optional(self.admin.probes_listen)),
-            ("token_file", optional(token)),
+            ("token_file", path(self.admin.token_file.as_ref())),
             ("reload", Tree::Bool(self.admin.reload)),
         ])
     }
@@ -194,10 +168,6 @@ fn client_tls(tls: &ClientTlsSettings) -> Tree {
         ("certificate", path(identity.map(|files| &files.certificate))),
         ("key", path(identity.map(|files| &files.key))),
     ])
-}
-
-fn path(path: Option<&PathBuf>) -> Tree {
-    optional(path.map(|path| path.display()))
 }
 
 fn ports(range: &PortRange) -> String {
@@ -300,13 +270,13 @@ fn rule(rule: &RuleSettings) -> Tree {
 
 fn apicurio(names: &ApicurioNames) -> Tree {
     Tree::Map(vec![
-        ("global_id", text(names.global_id.clone())),
-        ("content_id", text(names.content_id.clone())),
-        ("content_hash", text(names.content_hash.clone())),
-        ("group_id", text(names.group_id.clone())),
-        ("artifact_id", text(names.artifact_id.clone())),
-        ("version", text(names.version.clone())),
-        ("encoding", text(names.encoding.clone())),
+        ("global_id", text(&names.global_id)),
+        ("content_id", text(&names.content_id)),
+        ("content_hash", text(&names.content_hash)),
+        ("group_id", text(&names.group_id)),
+        ("artifact_id", text(&names.artifact_id)),
+        ("version", text(&names.version)),
+        ("encoding", text(&names.encoding)),
     ])
 }
 
@@ -315,181 +285,6 @@ fn conventions(conventions: Option<&Conventions>) -> Tree {
     Tree::List(all.map(|it| word(word_for(&Convention::WORDS, it))).collect())
 }
 
-fn word(value: impl ToString) -> Tree {
-    Tree::Word(value.to_string())
-}
-
-fn number(value: impl TryInto<u64>) -> Tree {
-    Tree::Number(value.try_into().unwrap_or(u64::MAX))
-}
-
-fn text(value: String) -> Tree {
-    Tree::Text(value)
-}
-
-fn texts(values: &[String]) -> Tree {
-    Tree::List(values.iter().cloned().map(Tree::Text).collect())
-}
-
-fn optional(value: Option<impl ToString>) -> Tree {
-    value.map_or(Tree::Null, |value| Tree::Text(value.to_string()))
-}
-
-fn optional_number(value: Option<usize>) -> Tree {
-    value.map_or(Tree::Null, number)
-}
-
-fn span(duration: std::time::Duration) -> Tree {
-    Tree::Word(show_duration(duration))
-}
-
 fn frame(limit: FrameLimit) -> Tree {
     Tree::Word(show_size(limit.0))
-}
-
-impl Tree {
-    /// As YAML, a final line end included.
-    #[must_use]
-    pub fn to_yaml(&self) -> String {
-        let mut out = String::new();
-        self.write_yaml(&mut out, 0);
-        out
-    }
-
-    /// As JSON; what has a unit is text, as in the file.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Null => serde_json::Value::Null,
-            Self::Bool(value) => (*value).into(),
-            Self::Number(number) => (*number).into(),
-            Self::Word(text) | Self::Text(text) => text.clone().into(),
-            Self::List(items) => items.iter().map(Self::to_json).collect(),
-            Self::Map(entries) => {
-                let entry = |(key, tree): &(&str, Self)| ((*key).to_owned(), tree.to_json());
-                serde_json::Value::Object(entries.iter().map(entry).collect())
-            }
-        }
-    }
-
-    /// Writes the value of a key or item whose name stands already; blocks begin on the next line.
-    fn write_yaml(&self, out: &mut String, depth: usize) {
-        match self {
-            Self::Map(entries) => {
-                for (key, tree) in entries {
-                    let _ = write!(out, "{}{key}:", "  ".repeat(depth));
-                    tree.write_value(out, depth);
-                }
-            }
-            Self::List(items) => {
-                for item in items {
-                    item.write_item(out, depth);
-                }
-            }
-            scalar => {
-                let _ = writeln!(out, "{}", scalar.scalar());
-            }
-        }
-    }
-
-    fn write_value(&self, out: &mut String, depth: usize) {
-        match self {
-            Self::List(items) if items.iter().all(Self::is_scalar) => {
-                let items: Vec<_> = items.iter().map(Self::scalar).collect();
-                let _ = writeln!(out, " [{}]", items.join(", "));
-            }
-            Self::List(_) | Self::Map(_) => {
-                out.push('\n');
-                self.write_yaml(out, depth + 1);
-            }
-            scalar => {
-                let _ = writeln!(out, " {}", scalar.scalar());
-            }
-        }
-    }
-
-    /// A list item: its block is written two columns in, then its first blanks give way to the dash.
-    fn write_item(&self, out: &mut String, depth: usize) {
-        let start = out.len();
-        self.write_yaml(out, depth + 1);
-        let dash = start + 2 * depth;
-        if out.get(dash..dash + 2) == Some("  ") {
-            out.replace_range(dash..dash + 2, "- ");
-        } else {
-            out.insert_str(start, &format!("{}- ", "  ".repeat(depth)));
-        }
-    }
-
-    fn is_scalar(&self) -> bool {
-        !matches!(self, Self::List(_) | Self::Map(_))
-    }
-
-    fn scalar(&self) -> String {
-        match self {
-            Self::Bool(value) => value.to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::Word(word) => word.clone(),
-            Self::Text(text) if is_plain(text) => text.clone(),
-            // JSON's escapes are YAML's too.
-            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
-            Self::Null | Self::List(_) | Self::Map(_) => "null".to_owned(),
-        }
-    }
-}
-
-/// Whether YAML reads `text` without quotes as the same text, in every version of YAML.
-fn is_plain(text: &str) -> bool {
-    const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
-    let lower = text.to_ascii_lowercase();
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:*".contains(&byte);
-    if text.parse::<SocketAddrV4>().is_ok() || text.parse::<Ipv4Addr>().is_ok() {
-        return true;
-    }
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/')
-        && text.bytes().all(legal)
-        && !text.ends_with(':')
-        && !WORDS.contains(&lower.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tree_is_written_as_yaml() {
-        let tree = Tree::Map(vec![
-            ("a", Tree::Word("16MiB".into())),
-            ("b", Tree::List(vec![Tree::Text("x.*".into()), Tree::Text("*".into())])),
-            ("c", Tree::Map(vec![("d", Tree::Null)])),
-            (
-                "e",
-                Tree::List(vec![Tree::Map(vec![
-                    ("f", Tree::Word("1".into())),
-                    ("g", Tree::List(vec![])),
-                ])]),
-            ),
-            ("h", Tree::List(vec![])),
-        ]);
-        let expected = "a: 16MiB\nb: [x.*, \"*\"]\nc:\n  d: null\ne:\n  - f: 1\n    g: []\nh: []\n";
-        assert_eq!(tree.to_yaml(), expected);
-    }
-
-    #[test]
-    fn texts_that_yaml_would_misread_are_quoted() {
-        for (text, plain) in [
-            ("orders.*", true),
-            ("http://host:8081/", true),
-            ("127.0.0.1:9092", true),
-            ("10.5", false),
-            ("[::1]:9092", false),
-            ("off", false),
-            ("True", false),
-            ("12", false),
-            ("a: b", false),
-            ("a#b", false),
-            ("", false),
-        ] {
-            assert_eq!(is_plain(text), plain, "{text:?}");
-        }
-    }
 }

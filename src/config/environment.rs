@@ -1,10 +1,11 @@
 //! Environment variables laid over the file: `SCHEMAWARD_LISTEN__BOOTSTRAP` is `listen.bootstrap`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     error::{ConfigError, Origin},
     node::{Entry, Node, Value},
+    notes::Asked,
 };
 
 /// What every variable of ours begins with.
@@ -54,10 +55,10 @@ impl Environment {
     }
 
     /// Mistakes among the variables that are no key path: those that would be one with `__` between the levels.
-    pub(super) fn near_misses(&self, known: &BTreeSet<String>) -> Vec<ConfigError> {
+    pub(super) fn near_misses(&self, known: &BTreeMap<String, Asked>) -> Vec<ConfigError> {
         let miss = |name: &String| {
             let flat = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
-            let key = known.iter().find(|key| key.replace('.', "_") == flat)?;
+            let key = known.keys().find(|key| key.replace('.', "_") == flat)?;
             let meant = format!("{PREFIX}{}", key.replace('.', SEPARATOR).to_ascii_uppercase());
             let message = format!("unknown variable, did you mean {meant}");
             Some(ConfigError::new(Origin::Variable(name.as_str().into()), "", message))

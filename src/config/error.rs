@@ -42,6 +42,25 @@ impl ConfigError {
         &self.key
     }
 
+    /// The file, if the mistake is in one, and the line, if it is in one line.
+    #[must_use]
+    pub fn file(&self) -> Option<(&str, Option<u64>)> {
+        match &self.origin {
+            Origin::File(path) => Some((path, None)),
+            Origin::Line(path, line) => Some((path, Some(*line))),
+            Origin::Variable(_) => None,
+        }
+    }
+
+    /// The environment variable, if the mistake is in one.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Variable(name) => Some(name),
+            Origin::File(_) | Origin::Line(..) => None,
+        }
+    }
+
     /// What is wrong, without place and key.
     #[must_use]
     pub fn message(&self) -> &str {

@@ -4,8 +4,7 @@ use std::{net::SocketAddr, ops::RangeInclusive};
 
 use super::{
     check,
-    node::{Node, Value},
-    section::{Given, Located, Section},
+    section::{Given, Located, Section, ValueOrSections},
     sections::{CLIENT_AUTHS, PROXY_PROTOCOLS, ROUTINGS, required},
     tls,
     values::{advertised_host, integer, range, socket_address, word},
@@ -28,13 +27,13 @@ pub(super) struct Bound {
 pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound) {
     let default = ListenSettings::default();
     let address = Located { origin: section.origin().clone(), value: default.bootstrap };
-    let bootstrap = match section.given("bootstrap", socket_address) {
+    let bootstrap = match section.given("bootstrap", socket_address()) {
         Given::Absent => Some(address),
         given => given.located(),
     };
     let routing = section.or("routing", default.routing, word(&ROUTINGS));
     let broker_ports = broker_ports(&mut section, routing);
-    let advertised = section.given("advertised_host", advertised_host);
+    let advertised = section.given("advertised_host", advertised_host());
     let advertised_port = section.given("advertised_port", integer(1..=u16::MAX)).value();
     let proxy_protocol =
         section.or("proxy_protocol", default.proxy_protocol, word(&PROXY_PROTOCOLS));
@@ -78,26 +77,30 @@ pub(super) fn listen(mut section: Section<'_>) -> (Option<ListenSettings>, Bound
 
 /// `9100-9199`, or a list of `{nodes: 1001-1010, ports: 9100-9109}`.
 fn broker_ports(section: &mut Section<'_>, routing: Routing) -> Option<Vec<Located<PortRange>>> {
-    let node = section.take("broker_ports");
+    let kind = range::<u16>(
+        "a range of ports, such as 9100-9199, or a list of {nodes: 1001-1010, ports: 9100-9109}",
+        u16::MAX,
+    );
+    let given = section.value_or_sections("broker_ports", kind);
     if routing == Routing::ServerName {
-        if let Some(node) = node {
+        if let Given::Value(Located { origin, .. }) = given {
             let message = "has no meaning where brokers are told apart by server name";
-            section.fail(&node.origin, "broker_ports", message);
+            section.fail(&origin, "broker_ports", message);
             return None;
         }
         return Some(Vec::new());
     }
-    let Some(Node { origin, value }) = node else {
-        let located = |value| Located { origin: section.origin().clone(), value };
-        return Some(ListenSettings::default().broker_ports.into_iter().map(located).collect());
-    };
-    match value {
-        Value::List(items) if !items.is_empty() => {
-            items.into_iter().enumerate().map(|(at, item)| port_item(section, at, item)).collect()
+    match given {
+        Given::Absent => {
+            let located = |value| Located { origin: section.origin().clone(), value };
+            Some(ListenSettings::default().broker_ports.into_iter().map(located).collect())
         }
-        value => {
-            let what = "a range of ports, such as 9100-9199, or a list of {nodes: 1001-1010, ports: 9100-9109}";
-            match range::<u16>(what, &value).and_then(|ports| port_range(0..=i32::MAX, ports)) {
+        Given::Faulty => None,
+        Given::Value(Located { value: ValueOrSections::Sections(items), .. }) => {
+            items.into_iter().map(port_item).collect()
+        }
+        Given::Value(Located { origin, value: ValueOrSections::Value(ports) }) => {
+            match port_range(0..=i32::MAX, ports) {
                 Ok(value) => Some(vec![Located { origin, value }]),
                 Err(message) => {
                     section.fail(&origin, "broker_ports", message);
@@ -108,15 +111,12 @@ fn broker_ports(section: &mut Section<'_>, routing: Routing) -> Option<Vec<Locat
     }
 }
 
-fn port_item(section: &Section<'_>, at: usize, item: Node) -> Option<Located<PortRange>> {
-    let mut item = section.child(&format!("broker_ports[{at}]"), item);
+fn port_item(mut item: Section<'_>) -> Option<Located<PortRange>> {
     let origin = item.origin().clone();
-    let nodes = required(&mut item, "nodes", |value| {
-        range::<i32>("a range of node ids, such as 1001-1010", value)
-    });
-    let ports = required(&mut item, "ports", |value| {
-        range::<u16>("a range of ports, such as 9100-9109", value)
-    });
+    let nodes = range::<i32>("a range of node ids, such as 1001-1010", i32::MAX);
+    let nodes = required(&mut item, "nodes", nodes);
+    let ports = range::<u16>("a range of ports, such as 9100-9109", u16::MAX);
+    let ports = required(&mut item, "ports", ports);
     let made = nodes.zip(ports).and_then(|(nodes, ports)| {
         let same = i64::from(*nodes.end()) - i64::from(*nodes.start())
             == i64::from(*ports.end()) - i64::from(*ports.start());

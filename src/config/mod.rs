@@ -1,40 +1,46 @@
 //! Configuration: a YAML file and environment variables over it → [`Config`], checked, or every mistake at once.
 
 mod check;
+mod commented;
 mod effective;
 mod environment;
 mod error;
+mod json_schema;
+mod kind;
 mod listen;
+mod load;
 mod naming;
+mod nearest;
 mod node;
+mod notes;
+mod origins;
+mod redact;
+mod reference;
 mod registry;
 mod section;
 mod sections;
 mod tls;
+mod tree;
 mod upstream;
 mod values;
 
-use std::{fs::File, io::Read, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-pub use effective::Tree;
 pub use environment::process_environment;
 pub use error::{ConfigError, ConfigErrors};
+pub use json_schema::json_schema;
+pub use load::Loaded;
+pub use origins::{Origins, Source};
+pub use reference::{Key, reference};
+pub use tree::Tree;
+pub use values::parse_duration;
 
-use self::{
-    environment::Environment,
-    error::Origin,
-    node::{Node, Value},
-    section::{Files, Notes, Section, wanted},
-};
 use crate::{
     admin::AdminSettings,
     limits::{LOOKUP_DEADLINE, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::LogSettings,
     metrics::MetricsSettings,
-    proxy::{
-        sasl::credentials::Credentials,
-        settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
-    },
+    proxy::settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
     schema::{CacheSettings, CredentialFiles, RegistrySettings},
     tls::{TlsClient, TlsServer},
     validate::{metadata::HeaderNames, policy::RuleSettings},
@@ -148,90 +154,7 @@ impl Config {
             (clear && !near).then(warning)
         })
     }
-
-    /// What is wrong with the files that are read again while the proxy runs.
-    #[must_use]
-    pub fn unreadable(&self) -> Option<String> {
-        let faulty = self.upstream.sasl.as_ref().and_then(|sasl| Credentials::read(sasl).err());
-        let login = faulty.map(|error| format!("upstream.sasl: {error}"));
-        login.or_else(|| {
-            let mut registries = self.registry.registries();
-            registries.find_map(|(url, access)| {
-                let fault = access.credentials.check().err()?;
-                Some(format!("registry {url}: {fault}"))
-            })
-        })
-    }
-
-    /// Reads the file at `path` and lays `environment` over it, see [`process_environment`].
-    ///
-    /// # Errors
-    /// Every mistake in file and environment, each with its place; where the file is no YAML, only that.
-    pub fn load(
-        path: &Path,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigErrors> {
-        let shown = path.display().to_string();
-        let text = read(path).map_err(|message| {
-            ConfigError::new(Origin::File(shown.as_str().into()), "", message)
-        })?;
-        Self::read(&text, &shown, environment, Files::Read)
-    }
-
-    /// Like [`Config::load`] for a text that is called `name` in errors. The files that it names are left alone.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn parse(
-        text: &str,
-        name: &str,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigErrors> {
-        Self::read(text, name, environment, Files::Leave)
-    }
-
-    fn read(
-        text: &str,
-        name: &str,
-        environment: impl Iterator<Item = (String, String)>,
-        files: Files,
-    ) -> Result<Self, ConfigErrors> {
-        let name: Arc<str> = name.into();
-        let environment = Environment::new(environment, &sections::TOP_LEVEL);
-        let mut root = Node::of_file(text, &name)?;
-        if !matches!(root.value, Value::Map(_) | Value::Null) {
-            let message = wanted("a mapping", &root.value);
-            return Err(ConfigError::new(root.origin, "", message).into());
-        }
-        // What is missing is missing in the file as a whole, not in its first line.
-        root.origin = Origin::File(name);
-        let mut errors = Vec::new();
-        environment.apply(&mut root, &mut errors);
-        let notes = Notes::new(files);
-        let config = sections::config(Section::new(root, String::new(), &notes));
-        errors.extend(environment.near_misses(&notes.known()));
-        errors.extend(notes.into_errors());
-        match config {
-            Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(ConfigErrors::new(errors)),
-        }
-    }
 }
-
-fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
-}
-
-/// Size of the largest configuration file that is read.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ pub(super) fn metadata(mut section: Section<'_>) -> HeaderNames {
     let content_type = content_types(&mut section, "content_type", default.content_type);
     let key_content_type =
         content_types(&mut section, "key_content_type", default.key_content_type);
-    let mut name = |key, default| section.or(key, default, text);
+    let mut name = |key, default| section.or(key, default, text());
     let names = HeaderNames {
         content_type,
         schema_id: name("schema_id", default.schema_id),
@@ -42,7 +42,7 @@ fn content_types(
     key: &'static str,
     default: Vec<String>,
 ) -> Vec<String> {
-    match section.list(key, text) {
+    match section.list(key, text()) {
         Given::Value(names) if names.value.is_empty() => {
             section.fail(&names.origin, key, "must name at least one header");
             default
@@ -52,7 +52,7 @@ fn content_types(
 }
 
 fn apicurio(mut section: Section<'_>, default: ApicurioNames) -> ApicurioNames {
-    let mut name = |key, default| section.or(key, default, text);
+    let mut name = |key, default| section.or(key, default, text());
     let names = ApicurioNames {
         global_id: name("global_id", default.global_id),
         content_id: name("content_id", default.content_id),

@@ -1,6 +1,6 @@
 //! The section `registry`: where schemas are, and as whom registries are asked.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use super::{
     section::{Given, Located, Section},
     sections::{DAY, HOUR, MILLI, MINUTE},
     tls,
-    values::{base_url, duration, integer, origin, template, text, word},
+    values::{base_url, duration, integer, origin, path, template, text, word},
 };
 use crate::schema::{
     CacheSettings, CircuitSettings, CredentialFiles, LookupBudget, OtherRegistry, RegistryAccess,
@@ -34,8 +34,8 @@ pub(super) const APIS: [(&str, Api); 4] = [
 pub(super) fn registry(mut section: Section<'_>) -> (RegistrySettings, CacheSettings) {
     let default = RegistrySettings::default();
     let (url, access) = endpoint(&mut section);
-    let allow = section.list("allow", origin).value().unwrap_or_default();
-    let warm_up = section.list("warm_up", text).value().unwrap_or_default();
+    let allow = section.list("allow", origin()).value().unwrap_or_default();
+    let warm_up = section.list("warm_up", text()).value().unwrap_or_default();
     let others = section.sections("others").into_iter().filter_map(other).collect();
     let settings = RegistrySettings {
         url,
@@ -89,7 +89,7 @@ fn other(mut section: Section<'_>) -> Option<OtherRegistry> {
 
 /// Where a registry is and how it is asked. A folder needs no URL: there is one that stands for it.
 fn endpoint(section: &mut Section<'_>) -> (Option<Url>, RegistryAccess) {
-    let url = section.given("url", base_url);
+    let url = section.given("url", base_url());
     let api = api(section);
     let credentials = credentials(section);
     let tls = tls::registry(section);
@@ -109,8 +109,8 @@ fn endpoint(section: &mut Section<'_>) -> (Option<Url>, RegistryAccess) {
 
 fn api(section: &mut Section<'_>) -> RegistryApi {
     let api = section.given("api", word(&APIS));
-    let template = section.given("template", template);
-    let path = section.given("path", text);
+    let template = section.given("template", template());
+    let path = section.given("path", path());
     let wanted = match &api {
         Given::Value(Located { value, .. }) => *value,
         Given::Absent => Api::Confluent,
@@ -130,7 +130,14 @@ fn api(section: &mut Section<'_>) -> RegistryApi {
                 let message = "missing: api directory needs the folder of the schema files";
                 section.fail(section.origin(), "path", message);
             }
-            RegistryApi::Directory { path: path.value().map(PathBuf::from).unwrap_or_default() }
+            if let Given::Value(Located { origin, value: folder }) = &path
+                && section.reads_files()
+                && let Err(error) = fs::read_dir(folder)
+            {
+                let message = format!("{}: cannot be read: {error}", folder.display());
+                section.fail_later(origin, "path", message);
+            }
+            RegistryApi::Directory { path: path.value().unwrap_or_default() }
         }
         Api::Documents => RegistryApi::Documents { template: template.value() },
     }
@@ -138,9 +145,9 @@ fn api(section: &mut Section<'_>) -> RegistryApi {
 
 /// Who asks: one way of saying so, or none.
 fn credentials(section: &mut Section<'_>) -> CredentialFiles {
-    let username = section.given("username_file", text);
-    let password = section.given("password_file", text);
-    let token = section.given("token_file", text);
+    let username = section.given("username_file", path());
+    let password = section.given("password_file", path());
+    let token = section.given("token_file", path());
     if let (Given::Value(token), false) =
         (&token, matches!((&username, &password), (Given::Absent, Given::Absent)))
     {
@@ -148,10 +155,15 @@ fn credentials(section: &mut Section<'_>) -> CredentialFiles {
         section.fail(&token.origin, "token_file", message);
     }
     match (username, password) {
-        (Given::Value(username), Given::Value(password)) => CredentialFiles::Basic {
-            username: username.value.into(),
-            password: password.value.into(),
-        },
+        (Given::Value(username), Given::Value(password)) => {
+            let files = [("username_file", &username), ("password_file", &password)];
+            let credentials = CredentialFiles::Basic {
+                username: username.value.clone(),
+                password: password.value.clone(),
+            };
+            can_be_used(section, &credentials, &files);
+            credentials
+        }
         (Given::Value(lone), Given::Absent) => {
             section.fail(&lone.origin, "password_file", "missing: it belongs to username_file");
             CredentialFiles::None
@@ -160,10 +172,32 @@ fn credentials(section: &mut Section<'_>) -> CredentialFiles {
             section.fail(&lone.origin, "username_file", "missing: it belongs to password_file");
             CredentialFiles::None
         }
-        _ => match token.value() {
-            Some(token) => CredentialFiles::Bearer { token: token.into() },
-            None => CredentialFiles::None,
-        },
+        _ => token.located().map_or(CredentialFiles::None, |token| {
+            let credentials = CredentialFiles::Bearer { token: token.value.clone() };
+            can_be_used(section, &credentials, &[("token_file", &token)]);
+            credentials
+        }),
+    }
+}
+
+/// Has the files read where that is wanted, and notes what is wrong with each, else with what they are together.
+fn can_be_used(
+    section: &Section<'_>,
+    credentials: &CredentialFiles,
+    files: &[(&str, &Located<PathBuf>)],
+) {
+    if !section.reads_files() {
+        return;
+    }
+    let mut sound = true;
+    for (key, file) in files {
+        if let Err(fault) = CredentialFiles::check_file(&file.value) {
+            section.fail_later(&file.origin, key, fault.to_string());
+            sound = false;
+        }
+    }
+    if let (true, Some((key, file)), Err(fault)) = (sound, files.first(), credentials.check()) {
+        section.fail_later(&file.origin, key, fault.to_string());
     }
 }
 

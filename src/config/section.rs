@@ -1,48 +1,13 @@
 //! Reads a mapping key by key. Mistakes are noted and reading goes on, so that all of them come at once.
 
-use std::{
-    cell::{Ref, RefCell},
-    collections::BTreeSet,
-};
-
 use super::{
-    error::{ConfigError, Origin},
+    error::Origin,
+    kind::{Form, Kind, Shape},
+    nearest::nearest,
     node::{Entry, Node, Value},
+    notes::Notes,
+    redact::redacted,
 };
-
-/// Whether the files that a configuration names are read, to see whether they can be used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Files {
-    #[default]
-    Leave,
-    Read,
-}
-
-/// The mistakes so far, and the keys that were asked for, which are the keys that there are.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    errors: RefCell<Vec<ConfigError>>,
-    known: RefCell<BTreeSet<String>>,
-    files: Files,
-}
-
-impl Notes {
-    pub(super) fn new(files: Files) -> Self {
-        Self { files, ..Self::default() }
-    }
-
-    pub(super) fn fail(&self, origin: &Origin, key: &str, message: impl Into<String>) {
-        self.errors.borrow_mut().push(ConfigError::new(origin.clone(), key, message));
-    }
-
-    pub(super) fn known(&self) -> Ref<'_, BTreeSet<String>> {
-        self.known.borrow()
-    }
-
-    pub(super) fn into_errors(self) -> Vec<ConfigError> {
-        self.errors.into_inner()
-    }
-}
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +40,13 @@ impl<T> Given<T> {
     }
 }
 
+/// A value, or a list of mappings in its place.
+#[derive(Debug)]
+pub(super) enum ValueOrSections<'n, T> {
+    Value(T),
+    Sections(Vec<Section<'n>>),
+}
+
 /// A mapping that is being read. [`Section::finish`] must be called: it finds the keys that nobody asked for.
 #[derive(Debug)]
 pub(super) struct Section<'n> {
@@ -101,7 +73,7 @@ impl<'n> Section<'n> {
 
     /// Whether the files that are named shall be read.
     pub(super) fn reads_files(&self) -> bool {
-        self.notes.files == Files::Read
+        self.notes.reads_files()
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -113,11 +85,6 @@ impl<'n> Section<'n> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// The mapping `node` as the child `key`.
-    pub(super) fn child(&self, key: &str, node: Node) -> Section<'n> {
-        Section::new(node, self.key(key), self.notes)
-    }
-
     /// Notes a mistake about this mapping as a whole.
     pub(super) fn fail_here(&self, message: &str) {
         self.notes.fail(&self.origin, &self.path, message);
@@ -125,8 +92,7 @@ impl<'n> Section<'n> {
 
     /// Whether a mistake about `key`, or below it, is noted already.
     pub(super) fn is_faulty(&self, key: &str) -> bool {
-        let path = self.key(key);
-        self.notes.errors.borrow().iter().any(|error| error.key().starts_with(&path))
+        self.notes.is_faulty(&self.key(key))
     }
 
     /// Notes a mistake about `key`.
@@ -134,44 +100,122 @@ impl<'n> Section<'n> {
         self.notes.fail(origin, &self.key(key), message);
     }
 
-    /// Takes the node of `key`; `None` where there is none or null.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Node> {
+    /// Notes what is wrong with a file that `key` names and that is read again while the proxy runs.
+    pub(super) fn fail_later(&self, origin: &Origin, key: &str, message: impl Into<String>) {
+        self.notes.fail_later(origin, &self.key(key), message);
+    }
+
+    /// Says that what this mapping describes cannot do without `key`, which was asked for.
+    pub(super) fn needs(&self, key: &str) {
+        self.notes.needs(&self.key(key));
+    }
+
+    /// Takes the node of `key`, of which `shape` is expected; `None` where there is none or null.
+    fn take(&mut self, key: &'static str, shape: Shape) -> Option<Node> {
         self.asked.push(key);
-        self.notes.known.borrow_mut().insert(without_positions(&self.key(key)));
+        let path = self.key(key);
+        self.notes.ask(&path, shape);
         let at = self.entries.iter().position(|entry| entry.key == key)?;
-        let node = self.entries.remove(at).node;
-        (node.value != Value::Null).then_some(node)
+        let Entry { origin, node, .. } = self.entries.remove(at);
+        let null = node.value == Value::Null;
+        // What the environment has put in place of a value stands where the key is not.
+        let origin =
+            if matches!(node.origin, Origin::Variable(_)) { &node.origin } else { &origin };
+        self.notes.given(path, origin.clone(), null);
+        (!null).then_some(node)
     }
 
     /// The mapping under `key`, empty where there is none.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'n> {
         let entry = self.entries.iter().find(|entry| entry.key == key);
         let origin = entry.map_or_else(|| self.file(), |entry| entry.origin.clone());
-        let node = self.take(key);
+        let node = self.take(key, Shape::Mapping);
         let value = node.map_or(Value::Null, |node| node.value);
         Section::new(Node { origin, value }, self.key(key), self.notes)
     }
 
+    /// The mapping under `key`, if it is there. `Err`: it is something else, which is noted.
+    pub(super) fn mapping(&mut self, key: &'static str) -> Result<Option<Section<'n>>, ()> {
+        let node = self.take(key, Shape::Mapping).or_else(|| self.surveyed());
+        let Some(node) = node else { return Ok(None) };
+        let is_mapping = matches!(node.value, Value::Map(_));
+        let child = Section::new(node, self.key(key), self.notes);
+        if is_mapping { Ok(Some(child)) } else { Err(()) }
+    }
+
+    /// An empty mapping, where keys are to be found out.
+    fn surveyed(&self) -> Option<Node> {
+        let node = Node { origin: self.origin.clone(), value: Value::Map(Vec::new()) };
+        self.notes.surveys().then_some(node)
+    }
+
     /// The mappings of the list under `key`.
     pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'n>> {
-        let Some(node) = self.take(key) else { return Vec::new() };
-        let path = self.key(key);
+        let Some(node) = self.take(key, Shape::list(Shape::Mapping)) else {
+            return self.items(key, self.surveyed().into_iter().collect());
+        };
         let Value::List(items) = node.value else {
-            self.notes.fail(&node.origin, &path, wanted("a list", &node.value));
+            self.fail(&node.origin, key, wanted("a list", &node.value));
             return Vec::new();
         };
+        self.items(key, items)
+    }
+
+    fn items(&self, key: &str, items: Vec<Node>) -> Vec<Section<'n>> {
+        let path = self.key(key);
         let section = |(at, item)| Section::new(item, format!("{path}[{at}]"), self.notes);
         items.into_iter().enumerate().map(section).collect()
     }
 
-    /// What `key` holds, by `parse`.
+    /// What `key` holds: mappings in a list that is not empty, or else a value of `kind`.
+    pub(super) fn value_or_sections<T>(
+        &mut self,
+        key: &'static str,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
+    ) -> Given<ValueOrSections<'n, T>> {
+        let list = Shape::list(Shape::Mapping);
+        let shape = Shape::Either(Box::new(kind.shape()), Box::new(list));
+        match self.take(key, shape) {
+            None => match self.surveyed() {
+                None => Given::Absent,
+                Some(item) => {
+                    let value = ValueOrSections::Sections(self.items(key, vec![item]));
+                    Given::Value(Located { origin: self.origin.clone(), value })
+                }
+            },
+            Some(Node { origin, value: Value::List(items) }) if !items.is_empty() => {
+                let value = ValueOrSections::Sections(self.items(key, items));
+                Given::Value(Located { origin, value })
+            }
+            Some(node) => match self.read(key, node, kind) {
+                Given::Value(Located { origin, value }) => {
+                    Given::Value(Located { origin, value: ValueOrSections::Value(value) })
+                }
+                Given::Absent => Given::Absent,
+                Given::Faulty => Given::Faulty,
+            },
+        }
+    }
+
+    /// What `key` holds, of `kind`.
     pub(super) fn given<T>(
         &mut self,
         key: &'static str,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
     ) -> Given<T> {
-        let Some(Node { origin, value }) = self.take(key) else { return Given::Absent };
-        match parse(&value) {
+        match self.take(key, kind.shape()) {
+            Some(node) => self.read(key, node, kind),
+            None => Given::Absent,
+        }
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        Node { origin, value }: Node,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
+    ) -> Given<T> {
+        match kind.read(&value) {
             Ok(value) => Given::Value(Located { origin, value }),
             Err(message) => {
                 self.fail(&origin, key, message);
@@ -185,18 +229,47 @@ impl<'n> Section<'n> {
         &mut self,
         key: &'static str,
         default: T,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
     ) -> T {
-        self.given(key, parse).value().unwrap_or(default)
+        self.given(key, kind).value().unwrap_or(default)
     }
 
     /// What each item of the list under `key` holds; those that do not parse are left out, and noted.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
-        parse: impl Fn(&Value) -> Result<T, String>,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
     ) -> Given<Vec<Located<T>>> {
-        let Some(node) = self.take(key) else { return Given::Absent };
+        let Some(node) = self.take(key, Shape::list(kind.shape())) else { return Given::Absent };
+        self.items_of(key, node, kind)
+    }
+
+    /// The same, or one text with commas between the items, as clients of Kafka have it.
+    pub(super) fn list_or_commas<T>(
+        &mut self,
+        key: &'static str,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
+    ) -> Given<Vec<Located<T>>> {
+        let text = Shape::Text(Form { what: "text with commas", pattern: r"[^,\s]" });
+        let shape = Shape::Either(Box::new(Shape::list(kind.shape())), Box::new(text));
+        let Some(mut node) = self.take(key, shape) else { return Given::Absent };
+        if let Value::Text(text) = &node.value {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let item = |part: &str| {
+                let value = Value::Text(part.to_owned());
+                Node { origin: node.origin.clone(), value }
+            };
+            node.value = Value::List(parts.map(item).collect());
+        }
+        self.items_of(key, node, kind)
+    }
+
+    fn items_of<T>(
+        &self,
+        key: &str,
+        node: Node,
+        kind: Kind<impl Fn(&Value) -> Result<T, String>>,
+    ) -> Given<Vec<Located<T>>> {
         let Value::List(items) = node.value else {
             self.fail(&node.origin, key, wanted("a list", &node.value));
             return Given::Faulty;
@@ -205,7 +278,7 @@ impl<'n> Section<'n> {
         let parsed: Vec<_> = items
             .into_iter()
             .enumerate()
-            .filter_map(|(at, item)| match parse(&item.value) {
+            .filter_map(|(at, item)| match kind.read(&item.value) {
                 Ok(value) => Some(Located { origin: item.origin, value }),
                 Err(message) => {
                     self.fail(&item.origin, &format!("{key}[{at}]"), message);
@@ -217,19 +290,6 @@ impl<'n> Section<'n> {
             return Given::Faulty;
         }
         Given::Value(Located { origin: node.origin, value: parsed })
-    }
-
-    /// Takes a text under `key` for the list of what stands between its commas, as Kafka clients have it.
-    pub(super) fn split_at_commas(&mut self, key: &str) {
-        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) else { return };
-        if let Value::Text(text) = &entry.node.value {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            let item = |part: &str| Node {
-                origin: entry.node.origin.clone(),
-                value: Value::Text(part.to_owned()),
-            };
-            entry.node.value = Value::List(parts.map(item).collect());
-        }
     }
 
     /// Notes every key that nobody asked for.
@@ -259,71 +319,8 @@ pub(super) fn wanted(what: &str, found: &Value) -> String {
         Value::Bool(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
-        Value::Text(text) => format!("\"{}\"", crate::text::shown(text.as_bytes())),
+        Value::Text(text) => format!("\"{}\"", crate::text::shown(redacted(text).as_bytes())),
         other => other.kind().to_owned(),
     };
     format!("must be {what}, found {found}")
-}
-
-/// `rules[3].mode` → `rules[].mode`.
-fn without_positions(path: &str) -> String {
-    path.chars().filter(|character| !character.is_ascii_digit()).collect()
-}
-
-/// The one of `known` that `key` was most likely meant to be.
-fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    if key.len() > 64 {
-        return None;
-    }
-    let close = |word: &&str| distance(key, word) <= 1 + word.len() / 5;
-    known.iter().copied().filter(close).min_by_key(|word| distance(key, word))
-}
-
-/// Letters to insert, delete or replace between `left` and `right`, `-` and capitals aside.
-fn distance(left: &str, right: &str) -> usize {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_").into_bytes();
-    let (left, right) = (plain(left), plain(right));
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (at, letter) in left.iter().enumerate() {
-        let mut diagonal = at;
-        let mut before = at + 1;
-        for (cell, other) in row.iter_mut().skip(1).zip(&right) {
-            let changed = diagonal + usize::from(letter != other);
-            diagonal = *cell;
-            before = changed.min(before + 1).min(*cell + 1);
-            *cell = before;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distance_counts_edits() {
-        let table = [
-            ("", "", 0),
-            ("abc", "", 3),
-            ("", "abc", 3),
-            ("broker_port", "broker_ports", 1),
-            ("kitten", "sitting", 3),
-            ("Broker-Ports", "broker_ports", 0),
-        ];
-        for (left, right, expected) in table {
-            assert_eq!(distance(left, right), expected, "{left} {right}");
-        }
-    }
-
-    #[test]
-    fn only_near_words_are_suggested() {
-        let known = ["bootstrap", "broker_ports", "advertised_host"];
-        assert_eq!(nearest("broker_port", &known), Some("broker_ports"));
-        assert_eq!(nearest("bootstap", &known), Some("bootstrap"));
-        assert_eq!(nearest("host", &known), None);
-    }
 }

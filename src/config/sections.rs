@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use super::{
     Config, DEFAULT_MEMORY_BUDGET, DEFAULT_TIMES, SequenceGuardSettings, check,
+    kind::Kind,
     listen::{Bound, listen},
     naming::{conventions, key_conventions, metadata},
     node::Value,
     registry::registry,
     section::{Given, Located, Section},
     upstream::upstream,
-    values::{boolean, duration, integer, size, socket_address, text, topic_pattern, word},
+    values::{boolean, duration, integer, path, size, socket_address, text, topic_pattern, word},
 };
 use crate::{
-    admin::AdminSettings,
+    admin::{AdminSettings, check_token_file},
     limits::{FrameLimit, KIB, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::{LogFormat, LogLevel, LogSettings},
     metrics::MetricsSettings,
@@ -120,9 +121,10 @@ pub(super) fn config(mut root: Section<'_>) -> Option<Config> {
 pub(super) fn required<T>(
     section: &mut Section<'_>,
     key: &'static str,
-    parse: impl FnOnce(&Value) -> Result<T, String>,
+    kind: Kind<impl Fn(&Value) -> Result<T, String>>,
 ) -> Option<T> {
-    let given = section.given(key, parse);
+    let given = section.given(key, kind);
+    section.needs(key);
     if matches!(given, Given::Absent) {
         section.fail(&section.origin().clone(), key, "missing");
     }
@@ -130,7 +132,8 @@ pub(super) fn required<T>(
 }
 
 fn named_rule(mut section: Section<'_>) -> RuleSettings {
-    let topics = section.list("topics", topic_pattern);
+    let topics = section.list("topics", topic_pattern());
+    section.needs("topics");
     let none = match &topics {
         Given::Absent => true,
         Given::Faulty => false,
@@ -155,9 +158,13 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
             default.on_registry_unavailable,
             word(&ON_UNAVAILABLE),
         ),
-        allow_schemas: section.list("allow_schemas", text).value().map(plain).unwrap_or_default(),
+        allow_schemas: section.list("allow_schemas", text()).value().map(plain).unwrap_or_default(),
         subjects: section.or("subjects", default.subjects, word(&SUBJECTS)),
-        allow_subjects: section.list("allow_subjects", text).value().map(plain).unwrap_or_default(),
+        allow_subjects: section
+            .list("allow_subjects", text())
+            .value()
+            .map(plain)
+            .unwrap_or_default(),
         sequence_guard: section.or("sequence_guard", default.sequence_guard, word(&GUARDS)),
         unknown_fields: section.or("unknown_fields", default.unknown_fields, word(&UNKNOWN_FIELDS)),
         conventions: conventions(&mut section),
@@ -276,16 +283,22 @@ fn drain(mut section: Section<'_>) -> Duration {
 }
 
 fn admin(mut section: Section<'_>, bound: &Bound) -> AdminSettings {
-    let listen = section.given("listen", socket_address);
-    let probes = section.given("probes_listen", socket_address);
-    let token = section.given("token_file", text);
-    let reload = section.or("reload", false, boolean);
+    let listen = section.given("listen", socket_address());
+    let probes = section.given("probes_listen", socket_address());
+    let token = section.given("token_file", path());
+    let reload = section.or("reload", false, boolean());
     check::admin(&section, &listen, &probes, &token, bound);
+    if let Given::Value(Located { origin, value: file }) = &token
+        && section.reads_files()
+        && let Err(message) = check_token_file(file)
+    {
+        section.fail_later(origin, "token_file", message);
+    }
     section.finish();
     AdminSettings {
         listen: listen.value(),
         probes_listen: probes.value(),
-        token_file: token.value().map(Into::into),
+        token_file: token.value(),
         reload,
     }
 }

@@ -6,13 +6,15 @@ use super::{
     section::{Given, Section},
     sections::{MILLI, MINUTE, SASL_MECHANISMS},
     tls,
-    values::{broker_address, duration, text, word},
+    values::{broker_address, duration, path, word},
 };
-use crate::proxy::settings::{SaslMechanism, SaslSettings, UpstreamSettings};
+use crate::proxy::{
+    sasl::credentials::Credentials,
+    settings::{SaslMechanism, SaslSettings, UpstreamSettings},
+};
 
 pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<UpstreamSettings> {
-    section.split_at_commas("bootstrap");
-    let bootstrap = section.list("bootstrap", broker_address);
+    let bootstrap = section.list_or_commas("bootstrap", broker_address());
     let connect_timeout =
         section.or("connect_timeout", DEFAULT_CONNECT_TIMEOUT, duration(MILLI * 10..=MINUTE * 5));
     let tls = tls::client(&mut section);
@@ -29,8 +31,8 @@ pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<Upstre
 /// schemaward's own login: none without files.
 fn sasl(mut section: Section<'_>, bound: &Bound) -> Option<SaslSettings> {
     let mechanism = section.given("mechanism", word(&SASL_MECHANISMS));
-    let username_file = section.given("username_file", text);
-    let password_file = section.given("password_file", text);
+    let username_file = section.given("username_file", path());
+    let password_file = section.given("password_file", path());
     let default = match &mechanism {
         Given::Value(given) => given.value == DEFAULT_MECHANISM,
         Given::Absent | Given::Faulty => true,
@@ -45,11 +47,20 @@ fn sasl(mut section: Section<'_>, bound: &Bound) -> Option<SaslSettings> {
         }
         check::own_login(&section, bound);
     }
+    if section.reads_files() {
+        for (key, given) in files {
+            if let Given::Value(file) = given
+                && let Err(error) = Credentials::check(&file.value)
+            {
+                section.fail_later(&file.origin, key, error.to_string());
+            }
+        }
+    }
     section.finish();
     Some(SaslSettings {
         mechanism: mechanism.value().unwrap_or(DEFAULT_MECHANISM),
-        username_file: username_file.value()?.into(),
-        password_file: password_file.value()?.into(),
+        username_file: username_file.value()?,
+        password_file: password_file.value()?,
     })
 }
 

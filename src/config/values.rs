@@ -4,13 +4,19 @@ use std::{
     fmt::Display,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 
 use url::Url;
 
-use super::{node::Value, section::wanted};
+use super::{
+    kind::{Form, Kind, Shape},
+    node::Value,
+    redact::redacted,
+    section::wanted,
+};
 use crate::{
     limits::{KIB, MIB},
     proxy::{advertised_host::AdvertisedHost, settings::BrokerAddress},
@@ -26,7 +32,17 @@ const TIME_UNITS: [(&str, u64); 5] =
     [("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
 
 /// Text that is not empty.
-pub(super) fn text(value: &Value) -> Result<String, String> {
+pub(super) fn text() -> Kind<impl Fn(&Value) -> Result<String, String>> {
+    Kind::new(Shape::Text(Form { what: "text", pattern: r"\S" }), read_text)
+}
+
+/// The same for the path of a file or folder.
+pub(super) fn path() -> Kind<impl Fn(&Value) -> Result<PathBuf, String>> {
+    let shape = Shape::Text(Form { what: "a path", pattern: r"\S" });
+    Kind::new(shape, |value| read_text(value).map(PathBuf::from))
+}
+
+fn read_text(value: &Value) -> Result<String, String> {
     match value {
         Value::Text(text) if !text.trim().is_empty() => Ok(text.clone()),
         Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
@@ -37,29 +53,32 @@ pub(super) fn text(value: &Value) -> Result<String, String> {
 }
 
 /// true or false.
-pub(super) fn boolean(value: &Value) -> Result<bool, String> {
-    match value {
+pub(super) fn boolean() -> Kind<impl Fn(&Value) -> Result<bool, String>> {
+    Kind::new(Shape::Bool, |value| match value {
         Value::Bool(value) => Ok(*value),
         other => Err(wanted("true or false", other)),
-    }
+    })
 }
 
 /// A whole number within `range`.
-pub(super) fn integer<T>(range: RangeInclusive<T>) -> impl Fn(&Value) -> Result<T, String>
+pub(super) fn integer<T>(range: RangeInclusive<T>) -> Kind<impl Fn(&Value) -> Result<T, String>>
 where
-    T: TryFrom<i128> + PartialOrd + Display,
+    T: TryFrom<i128> + TryInto<i128> + PartialOrd + Display + Copy,
 {
-    move |value| {
+    let number = |end: &T| (*end).try_into().unwrap_or_default();
+    let shape = Shape::Integer { least: number(range.start()), most: number(range.end()) };
+    Kind::new(shape, move |value| {
         let what = format!("a whole number from {} to {}", range.start(), range.end());
         let Value::Integer(number) = value else { return Err(wanted(&what, value)) };
         let number = T::try_from(*number).ok().filter(|number| range.contains(number));
         number.ok_or_else(|| wanted(&what, value))
-    }
+    })
 }
 
 /// A size in bytes within `range`: a number, or one with a unit such as `16MiB`.
-pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<usize, String> {
-    move |value| {
+pub(super) fn size(range: RangeInclusive<usize>) -> Kind<impl Fn(&Value) -> Result<usize, String>> {
+    let shape = Shape::Size { least: *range.start(), most: *range.end() };
+    Kind::new(shape, move |value| {
         let (least, most) = (show_size(*range.start()), show_size(*range.end()));
         let what = format!("a size from {least} to {most}, such as 16MiB");
         let bytes = match value {
@@ -68,7 +87,7 @@ pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<us
             _ => None,
         };
         bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| wanted(&what, value))
-    }
+    })
 }
 
 fn parse_size(text: &str) -> Option<usize> {
@@ -92,8 +111,9 @@ pub(super) fn show_size(bytes: usize) -> String {
 /// A duration within `range`, such as `300ms`, `5s`, `2m`, `1h` or `1d`.
 pub(super) fn duration(
     range: RangeInclusive<Duration>,
-) -> impl Fn(&Value) -> Result<Duration, String> {
-    move |value| {
+) -> Kind<impl Fn(&Value) -> Result<Duration, String>> {
+    let shape = Shape::Duration { least: *range.start(), most: *range.end() };
+    Kind::new(shape, move |value| {
         let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
         let what = format!("a duration from {least} to {most}, such as 300ms, 5s or 2m");
         let parsed = match value {
@@ -102,10 +122,12 @@ pub(super) fn duration(
             _ => None,
         };
         parsed.filter(|duration| range.contains(duration)).ok_or_else(|| wanted(&what, value))
-    }
+    })
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// What a duration written as in a configuration is.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let with = |(unit, millis): &(&str, u64)| {
         let number = digits::<u64>(text.strip_suffix(unit)?.trim_end())?;
         number.checked_mul(*millis).map(Duration::from_millis)
@@ -133,18 +155,23 @@ fn digits<T: FromStr>(text: &str) -> Option<T> {
         .flatten()
 }
 
-/// Two numbers of a range, `9100-9199`, or one number alone.
-pub(super) fn range<T>(what: &str, value: &Value) -> Result<RangeInclusive<T>, String>
+/// Two numbers of a range, `9100-9199`, or one number alone; at most `most`.
+pub(super) fn range<T>(
+    what: &'static str,
+    most: T,
+) -> Kind<impl Fn(&Value) -> Result<RangeInclusive<T>, String>>
 where
-    T: FromStr + TryFrom<i128> + PartialOrd + Copy,
+    T: FromStr + TryFrom<i128> + Into<i128> + PartialOrd + Copy,
 {
-    let parsed = match value {
-        Value::Integer(number) => T::try_from(*number).ok().map(|number| number..=number),
-        Value::Text(text) => parse_range(text),
-        _ => None,
-    };
-    let ascending = parsed.filter(|range| range.start() <= range.end());
-    ascending.ok_or_else(|| wanted(what, value))
+    Kind::new(Shape::Range { what, most: most.into() }, move |value| {
+        let parsed = match value {
+            Value::Integer(number) => T::try_from(*number).ok().map(|number| number..=number),
+            Value::Text(text) => parse_range(text),
+            _ => None,
+        };
+        let ascending = parsed.filter(|range| range.start() <= range.end());
+        ascending.ok_or_else(|| wanted(what, value))
+    })
 }
 
 fn parse_range<T: FromStr + Copy>(text: &str) -> Option<RangeInclusive<T>> {
@@ -153,7 +180,15 @@ fn parse_range<T: FromStr + Copy>(text: &str) -> Option<RangeInclusive<T>> {
 }
 
 /// An IP address and a port to listen at.
-pub(super) fn socket_address(value: &Value) -> Result<SocketAddr, String> {
+pub(super) fn socket_address() -> Kind<impl Fn(&Value) -> Result<SocketAddr, String>> {
+    const FORM: Form = Form {
+        what: "an IP address and a port",
+        pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+$",
+    };
+    Kind::new(Shape::Text(FORM), read_socket_address)
+}
+
+fn read_socket_address(value: &Value) -> Result<SocketAddr, String> {
     const WHAT: &str = "an IP address and a port, such as 127.0.0.1:9092 or \"[::1]:9092\"";
     match value {
         Value::Text(text) => text.parse().map_err(|_| wanted(WHAT, value)),
@@ -162,7 +197,13 @@ pub(super) fn socket_address(value: &Value) -> Result<SocketAddr, String> {
 }
 
 /// A host and a port to connect to; IPv6 addresses in brackets.
-pub(super) fn broker_address(value: &Value) -> Result<BrokerAddress, String> {
+pub(super) fn broker_address() -> Kind<impl Fn(&Value) -> Result<BrokerAddress, String>> {
+    const FORM: Form =
+        Form { what: "host:port", pattern: r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]{1,253}):[0-9]+$" };
+    Kind::new(Shape::Text(FORM), read_broker_address)
+}
+
+fn read_broker_address(value: &Value) -> Result<BrokerAddress, String> {
     const WHAT: &str = "host:port, such as kafka-0.kafka.svc:9092";
     let parsed = match value {
         Value::Text(text) => parse_broker_address(text),
@@ -182,7 +223,15 @@ fn parse_broker_address(text: &str) -> Option<BrokerAddress> {
 }
 
 /// A host that clients can be told: a name, an IP address, or a template of names.
-pub(super) fn advertised_host(value: &Value) -> Result<AdvertisedHost, String> {
+pub(super) fn advertised_host() -> Kind<impl Fn(&Value) -> Result<AdvertisedHost, String>> {
+    const FORM: Form = Form {
+        what: "a host name, an address or a template",
+        pattern: r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|([A-Za-z0-9_.-]|\{node_id\})+)$",
+    };
+    Kind::new(Shape::Text(FORM), read_advertised_host)
+}
+
+fn read_advertised_host(value: &Value) -> Result<AdvertisedHost, String> {
     const WHAT: &str = "a host name or address without a port, or a template such as broker-{node_id}.kafka.example.com";
     let Value::Text(text) = value else { return Err(wanted(WHAT, value)) };
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -208,7 +257,15 @@ fn host_name(text: &str) -> Option<&str> {
 }
 
 /// The base URL of a registry.
-pub(super) fn base_url(value: &Value) -> Result<Url, String> {
+pub(super) fn base_url() -> Kind<impl Fn(&Value) -> Result<Url, String>> {
+    const FORM: Form = Form {
+        what: "an http or https URL",
+        pattern: r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[/\\]*[^/\\?#@]+([/\\][^?#]*)?$",
+    };
+    Kind::new(Shape::Text(FORM), read_base_url)
+}
+
+fn read_base_url(value: &Value) -> Result<Url, String> {
     let url = http_url(value)?;
     match url.host_str() {
         Some(host) if host.contains('*') => {
@@ -236,7 +293,15 @@ fn http_url(value: &Value) -> Result<Url, String> {
 }
 
 /// An origin: scheme, host and port. `*.` in front of a host stands for every name below it.
-pub(super) fn origin(value: &Value) -> Result<Url, String> {
+pub(super) fn origin() -> Kind<impl Fn(&Value) -> Result<Url, String>> {
+    const FORM: Form = Form {
+        what: "an origin: scheme, host and port",
+        pattern: r"^\s*[Hh][Tt][Tt][Pp][Ss]?:[/\\]*[^/\\?#@]+[/\\]?\s*$",
+    };
+    Kind::new(Shape::Text(FORM), read_origin)
+}
+
+fn read_origin(value: &Value) -> Result<Url, String> {
     let url = http_url(value)?;
     if url.path() != "/" {
         return Err(format!(
@@ -257,27 +322,42 @@ pub(super) fn origin(value: &Value) -> Result<Url, String> {
 }
 
 /// A path with a place for what a record names.
-pub(super) fn template(value: &Value) -> Result<Template, String> {
+pub(super) fn template() -> Kind<impl Fn(&Value) -> Result<Template, String>> {
+    const FORM: Form =
+        Form { what: "a path with a placeholder", pattern: r"\{(id|guid|guid_hex|fingerprint)\}" };
+    Kind::new(Shape::Text(FORM), read_template)
+}
+
+fn read_template(value: &Value) -> Result<Template, String> {
     const WHAT: &str =
         "a path with one of {id}, {guid}, {guid_hex} and {fingerprint} in it, such as /by-id/{id}";
-    let template = Template::parse(&text(value)?);
+    let template = Template::parse(&read_text(value)?);
     template.ok_or_else(|| wanted(WHAT, value))
 }
 
 /// A topic name, or a glob with `*` and `?`.
-pub(super) fn topic_pattern(value: &Value) -> Result<String, String> {
-    let pattern = text(value)?;
+pub(super) fn topic_pattern() -> Kind<impl Fn(&Value) -> Result<String, String>> {
+    const FORM: Form =
+        Form { what: "a topic name or a glob", pattern: r"^[A-Za-z0-9._*?-]{1,249}$" };
+    Kind::new(Shape::Text(FORM), read_topic_pattern)
+}
+
+fn read_topic_pattern(value: &Value) -> Result<String, String> {
+    let pattern = read_text(value)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*?".contains(&byte);
     if pattern.len() <= 249 && pattern.bytes().all(legal) {
         return Ok(pattern);
     }
-    let shown = shown(pattern.as_bytes());
+    let shown = shown(redacted(&pattern).as_bytes());
     Err(format!("must be a topic name or a glob with * and ?, found \"{shown}\""))
 }
 
 /// One of a list of words.
-pub(super) fn word<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&Value) -> Result<T, String> {
-    move |value| {
+pub(super) fn word<T: Copy>(
+    words: &[(&'static str, T)],
+) -> Kind<impl Fn(&Value) -> Result<T, String>> {
+    let all = words.iter().map(|(word, _)| *word).collect();
+    Kind::new(Shape::Words(all), move |value| {
         let found = match value {
             Value::Text(text) => words.iter().find(|(word, _)| word == text),
             _ => None,
@@ -286,7 +366,7 @@ pub(super) fn word<T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&Value) -> R
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             wanted(&format!("one of {}", all.join(", ")), value)
         })
-    }
+    })
 }
 
 /// The word that `words` has for `meaning`.

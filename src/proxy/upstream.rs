@@ -42,6 +42,14 @@ pub struct DialError {
     pub source: io::Error,
 }
 
+impl DialError {
+    /// What happened, without the address.
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        what(&self.kind)
+    }
+}
+
 const fn what(kind: &UpstreamErrorKind) -> &'static str {
     match kind {
         UpstreamErrorKind::Login => "does not let schemaward in",

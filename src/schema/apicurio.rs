@@ -42,6 +42,11 @@ impl<'a> Apicurio<'a> {
         }
     }
 
+    /// Where the first schema is that a registry has ever had.
+    pub(super) fn first(&self) -> Result<Url, SourceError> {
+        self.url(&["ids", "globalIds", "1"])
+    }
+
     /// The schema `key` with everything that it refers to.
     pub(super) async fn schema(&self, key: &RegistryKey) -> Result<Documents, SourceError> {
         let url = match key {

@@ -29,6 +29,14 @@ impl CredentialFiles {
         self.header().map(drop)
     }
 
+    /// Whether one of the files can be read and has text in it.
+    ///
+    /// # Errors
+    /// [`CredentialFault`]: it cannot.
+    pub fn check_file(path: &Path) -> Result<(), CredentialFault> {
+        read(path).map(drop)
+    }
+
     /// What stands in the `Authorization` header, if anything. Reads files: not for a thread that serves sockets.
     pub(super) fn header(&self) -> Result<Option<HeaderValue>, CredentialFault> {
         let (text, path) = match self {

@@ -16,6 +16,7 @@ use url::Url;
 use super::{
     Compile, DocumentUrl, Documents, Fetched, Lifetime, RegistryApi, RegistryKey, SchemaFormat,
     SchemaRef, SourceError, Validators,
+    confluent::below,
     fetch::invalid,
     files::{Files, segments},
     fingerprint::Fingerprints,
@@ -98,6 +99,19 @@ impl Folder {
             Err(error) if error.is_panic() => Err(SourceError::invalid("it cannot be compiled")),
             Err(_) => Err(SourceError::unavailable("shutting down")),
         }
+    }
+
+    /// The paths of all files that are called like schemas, in order. Reads folders: not for a thread that serves sockets.
+    pub(super) fn schema_files(&self) -> Vec<String> {
+        let endings = ENDINGS.iter().filter(|ending| !ending.is_empty());
+        let all = endings.flat_map(|ending| self.files.list(ending));
+        let all: std::collections::BTreeSet<_> = all.map(|listed| listed.path).collect();
+        all.into_iter().collect()
+    }
+
+    /// The URL that stands for the file at `path`.
+    pub(super) fn url(&self, path: &str) -> Result<Url, SourceError> {
+        below(self.base.as_str(), &path.split('/').collect::<Vec<_>>())
     }
 
     fn read(

@@ -37,7 +37,7 @@ pub(super) struct Fetcher {
     origins: Origins,
     circuits: Circuits,
     around: Surroundings,
-    request_timeout: Duration,
+    pub(super) request_timeout: Duration,
     max_body_bytes: usize,
     /// What was said last about credentials that cannot be used, so that it is said once.
     complaint: Mutex<Option<String>>,
@@ -86,7 +86,7 @@ enum Step {
 }
 
 /// Why a request led nowhere.
-enum Trouble {
+pub(super) enum Trouble {
     /// The server has answered; asking again would bring the same.
     Answer(SourceError),
     /// Nobody was asked.
@@ -97,6 +97,19 @@ enum Trouble {
     Silent(SourceError),
     /// No connection, or one that broke.
     Unreachable(SourceError),
+}
+
+impl Trouble {
+    /// What it says about the schema.
+    pub(super) fn into_error(self) -> SourceError {
+        match self {
+            Self::Answer(error)
+            | Self::NotAsked(error)
+            | Self::Overloaded { error, .. }
+            | Self::Silent(error)
+            | Self::Unreachable(error) => error,
+        }
+    }
 }
 
 impl Fetcher {
@@ -144,7 +157,7 @@ impl Fetcher {
     }
 
     /// Whether two URLs are of one origin and one registry.
-    fn same_place(&self, one: &Url, other: &Url) -> bool {
+    pub(super) fn same_place(&self, one: &Url, other: &Url) -> bool {
         let owner = |url: &Url| self.registries.owner(url).map(|(at, _)| at);
         one.origin() == other.origin() && owner(one) == owner(other)
     }
@@ -229,20 +242,15 @@ impl Fetcher {
         failed(url, &format!("did not answer lately and is left in peace for {left:.0?}"))
     }
 
-    /// One request. Every one passes here, so this is where origins and addresses are checked.
+    /// One request, and what its answer says about the schema.
     async fn exchange(
         &self,
         url: &Url,
         at_home: bool,
         known: Option<&Validators>,
     ) -> Result<Step, Trouble> {
-        let named = self.origins.named(url).ok_or_else(|| Trouble::NotAsked(not_allowed(url)))?;
-        literal_address(url, named)?;
         let known = known.filter(|validators| *validators.url == *url.as_str());
-        let mut headers = request_headers(known);
-        let client = self.identified(url, at_home, named, &mut headers).await?;
-        let request = client.get(url.clone()).headers(headers);
-        let response = request.send().await.map_err(|error| broken(url, error))?;
+        let response = self.send(url, at_home, known).await?;
         let status = response.status();
         if is_redirect(status) {
             return redirect_target(url, response.headers()).map(Step::Redirect);
@@ -256,6 +264,21 @@ impl Fetcher {
             }
             _ => Err(refused(url, status, retry_after(response.headers()))),
         }
+    }
+
+    /// One request. Every one passes here, so this is where origins and addresses are checked.
+    pub(super) async fn send(
+        &self,
+        url: &Url,
+        at_home: bool,
+        known: Option<&Validators>,
+    ) -> Result<Response, Trouble> {
+        let named = self.origins.named(url).ok_or_else(|| Trouble::NotAsked(not_allowed(url)))?;
+        literal_address(url, named)?;
+        let mut headers = request_headers(known);
+        let client = self.identified(url, at_home, named, &mut headers).await?;
+        let request = client.get(url.clone()).headers(headers);
+        request.send().await.map_err(|error| broken(url, error))
     }
 
     /// The client for `url`, with the credentials of the registry that it belongs to.
@@ -311,7 +334,7 @@ impl Fetcher {
     }
 
     /// Reads the body as it comes. Memory grows with what arrived, not with what was announced.
-    async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, Trouble> {
+    pub(super) async fn body(&self, url: &Url, mut response: Response) -> Result<Vec<u8>, Trouble> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(url, error))? {
             if chunk.len() > self.max_body_bytes.saturating_sub(body.len()) {
@@ -323,7 +346,7 @@ impl Fetcher {
         Ok(body)
     }
 
-    fn no_answer(&self, url: &Url) -> Trouble {
+    pub(super) fn no_answer(&self, url: &Url) -> Trouble {
         let what = format!("no whole answer within {:?}", self.request_timeout);
         Trouble::Silent(failed(url, &what))
     }
@@ -352,11 +375,11 @@ fn request_headers(known: Option<&Validators>) -> HeaderMap {
     headers
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn redirect_target(url: &Url, headers: &HeaderMap) -> Result<Url, Trouble> {
+pub(super) fn redirect_target(url: &Url, headers: &HeaderMap) -> Result<Url, Trouble> {
     let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
     let target = location.and_then(|location| url.join(location).ok());
     let nowhere = || Trouble::Answer(failed(url, "a redirect that leads nowhere"));
@@ -437,7 +460,7 @@ fn at(url: &Url, what: &str) -> String {
 }
 
 /// Redirects that are followed for one document.
-const MAX_REDIRECTS: usize = 5;
+pub(super) const MAX_REDIRECTS: usize = 5;
 /// How often a request is made again.
 const MAX_RETRIES: u32 = 2;
 /// About how long the first pause is; each further one is twice as long.

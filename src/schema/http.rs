@@ -26,12 +26,12 @@ use crate::{limits::SchemaLimits, metrics::Metrics, text::shown};
 
 /// Asks registries and other HTTP servers, those of the allowed origins only.
 pub struct HttpSource {
-    fetcher: Fetcher,
-    limits: SchemaLimits,
-    compile: Compile,
+    pub(super) fetcher: Fetcher,
+    pub(super) limits: SchemaLimits,
+    pub(super) compile: Compile,
     slots: Slots,
     lookup_timeout: Duration,
-    folders: Folders,
+    pub(super) folders: Folders,
 }
 
 /// The right to be under way, held until compiling has ended, also where nobody waits for it any more.

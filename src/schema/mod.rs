@@ -35,6 +35,7 @@ mod shelf;
 pub mod source;
 mod spelling;
 pub mod subject;
+mod survey;
 mod template;
 #[cfg(test)]
 mod testing;

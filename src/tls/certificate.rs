@@ -11,6 +11,7 @@ use x509_cert::{
     certificate::{CertificateInner, Raw},
     der::Decode,
     ext::pkix::{SubjectAltName, name::GeneralName},
+    time::Time,
 };
 
 use crate::text::shown;
@@ -64,6 +65,29 @@ pub(super) fn remark(path: &Path, certificate: &CertificateDer<'_>) -> Option<St
     let subject = certificate.tbs_certificate().subject().to_string();
     let (path, subject) = (path.display(), shown(subject.as_bytes()));
     Some(format!("{path}: the certificate of \"{subject}\" {what}"))
+}
+
+/// How long `certificates` hold, in words: as long as the first of them, or the last of them if `any` will do.
+///
+/// # Errors
+/// In words as well: that they do not hold.
+pub(super) fn validity(certificates: &[CertificateDer<'_>], any: bool) -> Result<String, String> {
+    let parsed = certificates.iter().filter_map(parse);
+    let spans = parsed.map(|certificate| {
+        let validity = certificate.tbs_certificate().validity();
+        (validity.not_before, validity.not_after)
+    });
+    let last = |(_, end): &(Time, Time)| end.to_unix_duration();
+    let span = if any { spans.max_by_key(last) } else { spans.min_by_key(last) };
+    let (begin, end) = span.ok_or("no certificate in it can be read")?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if now > end.to_unix_duration() {
+        Err(format!("has expired on {}", end.to_date_time()))
+    } else if now < begin.to_unix_duration() {
+        Err(format!("does not hold before {}", begin.to_date_time()))
+    } else {
+        Ok(format!("holds until {}", end.to_date_time()))
+    }
 }
 
 fn parse(certificate: &CertificateDer<'_>) -> Option<CertificateInner<Raw>> {

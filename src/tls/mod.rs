@@ -19,7 +19,7 @@ pub use self::{
     certificate::{UnnamedError, identity},
     client::{Connecting, TlsClient},
     explain::{explain, is_tls_error, looks_like_tls},
-    pem::{Fault, Role, TlsFileError},
+    pem::{Fault, Role, TlsFileError, readable, validity},
     server::TlsServer,
     settings::{ClientTlsSettings, IdentityFiles, ServerTlsSettings},
 };

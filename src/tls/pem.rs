@@ -159,6 +159,25 @@ fn holds(bytes: &[u8], words: &[u8]) -> bool {
     bytes.windows(words.len()).any(|window| window == words)
 }
 
+/// Whether the file at `path` can be read at all.
+///
+/// # Errors
+/// [`TlsFileError`]: it cannot.
+pub fn readable(role: Role, path: &Path) -> Result<(), TlsFileError> {
+    let wrong = |fault| TlsFileError { role, path: path.to_owned(), fault };
+    read(path).map(drop).map_err(wrong)
+}
+
+/// How long the certificates in the file at `path` hold, in words: of a chain the one that ends first, of authorities the one
+/// that ends last.
+///
+/// # Errors
+/// In words as well: why it cannot be used.
+pub fn validity(role: Role, path: &Path) -> Result<String, String> {
+    let found = certificates(role, path).map_err(|error| error.fault.to_string())?;
+    certificate::validity(&found, role == Role::Authority)
+}
+
 /// The bytes of a file, if they are not too many.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();

@@ -48,6 +48,14 @@ impl Credentials {
         let password = Secret::new(one(&settings.password_file)?);
         Ok(Self { username, password })
     }
+
+    /// Whether one of the files can be used now.
+    ///
+    /// # Errors
+    /// [`CredentialsError`]: it cannot be read, is empty, too large or no text.
+    pub fn check(path: &Path) -> Result<(), CredentialsError> {
+        one(path).map(drop)
+    }
 }
 
 fn one(path: &Path) -> Result<String, CredentialsError> {

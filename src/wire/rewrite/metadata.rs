@@ -12,6 +12,26 @@ use super::{
 };
 use crate::wire::{Cluster, ErrorCode, TopicId, WireError, frame::Frame};
 
+/// What a cluster calls itself in a Metadata response of `version`, which must not be older than 2 nor flexible.
+///
+/// # Errors
+/// [`WireError`]: it cannot be read.
+pub fn cluster_id(version: i16, frame: &Frame) -> Result<Option<String>, WireError> {
+    let layout = Layout { what: "Metadata response", version, flexible: false };
+    let mut walk = Walk::new(layout, frame.payload());
+    walk.skip(4)?; // correlation id
+    if version >= 3 {
+        walk.skip(4)?; // throttle time
+    }
+    walk.each(|walk| {
+        walk.skip(4)?; // node id
+        walk.skip_text()?; // host
+        walk.skip(4)?; // port
+        walk.skip_text() // rack
+    })?;
+    Ok(walk.nullable_text()?.map(str::to_owned))
+}
+
 pub(super) fn rewrite(
     layout: Layout,
     frame: &Frame,
@@ -197,6 +217,13 @@ mod tests {
                 (&mut broker.node_id, &mut broker.host, &mut broker.port)
             });
             prop_assert_eq!(rewritten, encode(&response, version, &tags));
+        }
+
+        #[test]
+        fn a_cluster_is_called_what_it_says(version in 2..=8_i16, tape in tape()) {
+            let response = response(&mut Dice::new(tape, false), version);
+            let found = cluster_id(version, &encode(&response, version, &Tags::new()));
+            prop_assert_eq!(found.unwrap(), response.cluster_id.map(|id| id.to_string()));
         }
 
         #[test]

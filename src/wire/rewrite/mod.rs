@@ -19,6 +19,7 @@ pub(in crate::wire) mod support;
 pub(in crate::wire) mod walk;
 
 pub use api_versions::api_versions_refusal;
+pub use metadata::cluster_id;
 
 use self::walk::Layout;
 use super::{Cluster, WireError, api::offered, frame::Frame};
