@@ -132,6 +132,7 @@ impl App {
         let wanted = config.registry.warm_up.clone();
         tasks.spawn(warm_up(Arc::clone(&gateway), references, wanted));
         let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
+        tasks.spawn(Arc::clone(&status).keep_history());
         let metrics = Arc::clone(&gateway.metrics);
         let served = Admin::bind(&config.admin, metrics, Arc::clone(&readiness), status).await?;
         let (admin, probes) = (served.address(), served.probes_address());

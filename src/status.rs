@@ -1,7 +1,11 @@
 //! What the process knows about itself, put together for `/status` and the page.
 
-use std::sync::Arc;
+mod facts;
+mod history;
 
+use std::{sync::Arc, time::Instant};
+
+use self::history::History;
 use crate::{
     admin::{BrokerFact, BudgetFact, StatusFacts, StatusSource},
     config::Config,
@@ -21,29 +25,53 @@ const MAX_NOTED_NODES: usize = 10;
 pub struct Status {
     gateway: Arc<Gateway>,
     rules: serde_json::Value,
+    history: History,
 }
 
 impl Status {
     /// Facts of `gateway`, and the rules of `config`.
     #[must_use]
     pub fn new(config: &Config, gateway: Arc<Gateway>) -> Self {
-        Self { gateway, rules: config.effective_rules().to_json() }
+        let rules = config.effective_rules().to_json();
+        Self { gateway, rules, history: History::default() }
+    }
+
+    /// Takes a sample of the counters now and then, for ever, for the history of the latest minutes.
+    pub async fn keep_history(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(history::INTERVAL);
+        // A process that was stopped for a while has no samples of that while.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let metrics = &self.gateway.metrics;
+            let totals = facts::totals(metrics, &metrics.topics());
+            self.history.sample(Instant::now(), metrics.connections(), totals);
+        }
     }
 }
 
 impl StatusSource for Status {
-    fn facts(&self) -> StatusFacts {
-        let Gateway { cluster, budget, guard, metrics, .. } = &*self.gateway;
+    fn facts(&self, topic: &str) -> StatusFacts {
+        let Gateway { judge, cluster, budget, guard, metrics, rejections, .. } = &*self.gateway;
         let brokers = cluster.addresses.known().into_iter().map(|known| BrokerFact {
             node_id: known.node.0,
             address: known.address.to_string(),
             advertised: known.advertised.to_string(),
+            local_port: known.local_port.map(|port| port.0),
         });
         let outside = cluster.addresses.outside();
+        let (topics, recent) = (metrics.topics(), rejections.recent().latest());
+        let standings = judge.schemas().standings().into_iter();
         StatusFacts {
             connections: metrics.connections(),
+            totals: facts::totals(metrics, &topics),
+            history: self.history.fact(),
+            topics: facts::topics(&topics, topic),
+            rejections: recent.iter().map(|recent| facts::rejection(recent)).collect(),
             brokers: brokers.collect(),
             nodes_outside_map: outside.into_iter().map(|node| node.0).collect(),
+            registries: standings.map(facts::registry).collect(),
+            schemas: facts::schemas(judge.schemas(), metrics.schemas()),
             schemas_in_cache: metrics.schemas(),
             registry_circuits_open: metrics.open_registry_circuits(),
             sequence_gaps_open: whole(guard.open_gaps()),

@@ -30,7 +30,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("admin", &["health", "metrics", "text"]),
     ("logging", &[]),
     ("config", CONFIG),
-    ("status", &["schema", "metrics", "proxy", "admin", "config"]),
+    ("status", STATUS),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
     ("schema_server", SCHEMA_SERVER),
@@ -69,6 +69,9 @@ const CONFIG: &[&str] = &[
     "limits", "text", "tls", "wire", "protobuf", "schema", "validate", "proxy", "admin", "logging",
     "metrics",
 ];
+
+const STATUS: &[&str] =
+    &["text", "reason", "schema", "metrics", "rejection_log", "proxy", "admin", "config"];
 
 const SCHEMA_SERVER: &[&str] =
     &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "metrics", "tls"];

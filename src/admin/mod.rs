@@ -1,5 +1,6 @@
 //! What operators and probes ask: `/metrics`, `/livez`, `/readyz`, `/status`, and a page that a person can read.
 
+mod facts;
 mod page;
 mod routes;
 mod server;
@@ -7,6 +8,10 @@ mod settings;
 mod status;
 mod token;
 
+pub use facts::{
+    BrokerFact, BudgetFact, ErrorFact, HistoryFact, RecordsFact, RegistryFact, RejectionFact,
+    SchemaFact, SchemasFact, TopicFact, TopicsFact, TotalsFact,
+};
 pub use server::{Admin, AdminError};
 pub use settings::AdminSettings;
-pub use status::{BrokerFact, BudgetFact, StatusFacts, StatusSource};
+pub use status::{StatusFacts, StatusSource};

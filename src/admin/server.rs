@@ -62,7 +62,8 @@ impl Admin {
         proxy: Arc<dyn StatusSource>,
     ) -> Result<Self, AdminError> {
         let sources = Sources { started: Instant::now(), readiness, proxy };
-        let facts = Facts { metrics, sources, scrapes: Arc::new(Semaphore::new(1)) };
+        let one = || Arc::new(Semaphore::new(1));
+        let facts = Facts { metrics, sources, scrapes: one(), looks: one() };
         let token = settings.token_file.clone().map(TokenFile::new);
         if let Some(token) = &token {
             token.read().map_err(|source| AdminError::Token { source })?;

@@ -1,6 +1,7 @@
 //! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
 
 mod levels;
+mod reading;
 mod registry;
 mod topics;
 
@@ -14,6 +15,7 @@ use prometheus::{
 use self::{levels::LevelGauges, registry::RegistryCounters, topics::Topics};
 pub use self::{
     levels::Levels,
+    reading::RecordCounts,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
 };

@@ -46,7 +46,7 @@ impl RecordVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Accepted => 0,
             Self::Observed => 1,
@@ -93,7 +93,7 @@ impl BatchVerdict {
         }
     }
 
-    const fn index(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         match self {
             Self::Forwarded => 0,
             Self::Observed => 1,
@@ -110,8 +110,8 @@ const REASONS: usize = Reason::ALL.len() + 1;
 #[derive(Debug)]
 pub struct TopicMetrics {
     name: Box<str>,
-    records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
-    batches: [AtomicU64; BatchVerdict::ALL.len()],
+    pub(super) records: [[AtomicU64; REASONS]; RecordVerdict::ALL.len()],
+    pub(super) batches: [AtomicU64; BatchVerdict::ALL.len()],
 }
 
 impl TopicMetrics {
@@ -143,7 +143,11 @@ impl TopicMetrics {
         }
     }
 
-    fn record_counter(&self, verdict: RecordVerdict, reason: Option<Reason>) -> Option<&AtomicU64> {
+    pub(super) fn record_counter(
+        &self,
+        verdict: RecordVerdict,
+        reason: Option<Reason>,
+    ) -> Option<&AtomicU64> {
         let position = reason.map(|reason| Reason::ALL.iter().position(|other| *other == reason));
         let column = position.map_or(Some(0), |position| Some(position? + 1))?;
         self.records.get(verdict.index())?.get(column)
@@ -259,7 +263,7 @@ impl Topics {
     }
 
     /// The topics as they are now, sorted; the lock is held for copying pointers only.
-    fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
+    pub(super) fn snapshot(&self) -> Vec<Arc<TopicMetrics>> {
         let mut topics: Vec<_> = {
             let named = self.shared.named.read().unwrap_or_else(PoisonError::into_inner);
             named.values().cloned().collect()
