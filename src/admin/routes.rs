@@ -40,10 +40,7 @@ pub(super) fn probes(facts: Facts) -> Router {
 /// the token. Without one, nothing for those who were led here by a name: see [`named_by_address`].
 pub(super) fn everything(facts: Facts, token: Option<TokenFile>) -> Router {
     let paths = probe_paths().route("/status", get(status)).with_state(facts).fallback(not_found);
-    let paths = match token {
-        Some(token) => paths.layer(middleware::from_fn_with_state(token, authorize)),
-        None => paths.layer(middleware::from_fn(named_by_address)),
-    };
+    let paths = paths.layer(middleware::from_fn_with_state(token, authorize));
     paths.route("/", get(root)).layer(middleware::map_response(harden))
 }
 
@@ -142,7 +139,12 @@ async fn named_by_address(request: Request, next: Next) -> Response {
     (StatusCode::MISDIRECTED_REQUEST, why).into_response()
 }
 
-async fn authorize(State(token): State<TokenFile>, request: Request, next: Next) -> Response {
+async fn authorize(
+    State(token): State<Option<TokenFile>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = token else { return named_by_address(request, next).await };
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
     // Reading the file may block, if only for a moment.
     let admitted = match given {

@@ -94,7 +94,7 @@ async fn three_samples_later(page: &Page) {
 async fn that_no_answer_comes_is_said_plainly_and_what_is_shown_has_its_time() {
     let Some(mut page) = Page::open_with_facts().await else { return };
     page.world.registry.mood(Mood::Status(503));
-    assert_eq!(page.world.ask_for("events/page-view.avsc").await, 19);
+    assert_eq!(page.world.ask_for("events/page-view.avsc").await, Some(19));
     let failing = "document.querySelector('#registries-rows').textContent.includes('503')";
     page.browser.until("the registry's trouble is shown", failing).await;
     page.world.proxy.take().unwrap().drain().await.unwrap();

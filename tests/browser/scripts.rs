@@ -2,7 +2,7 @@
 
 /// Every text that is seen, with the contrast between its colour and what it stands on, where that is below what it needs
 /// (WCAG 2, 1.4.3: 4.5 to 1, large text 3 to 1).
-pub const LOW_CONTRAST: &str = r"
+pub(super) const LOW_CONTRAST: &str = r"
 const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
 const over = ([r, g, b, a = 1], under) => [r, g, b].map((value, at) => value * a + under[at] * (1 - a));
 const linear = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
@@ -27,12 +27,12 @@ while (walker.nextNode()) {
 return { low, seen };";
 
 /// What the keyboard has to reach, in the order in which it stands in the document.
-pub const REACHABLE: &str = r#"
+pub(super) const REACHABLE: &str = r#"
 const all = [...document.querySelectorAll('a[href], button, input, [tabindex="0"]')];
 return all.filter((node) => node.checkVisibility()).map((node) => node.id || node.getAttribute('aria-labelledby') || node.getAttribute('href'));"#;
 
 /// What has the focus, and whether that is seen.
-pub const FOCUSED: &str = r"
+pub(super) const FOCUSED: &str = r"
 const node = document.activeElement;
 const { outlineStyle, outlineWidth } = getComputedStyle(node);
 return {
@@ -41,7 +41,7 @@ return {
 };";
 
 /// Elements that reach beyond the width of the window, those that can be scrolled to aside.
-pub const TOO_WIDE: &str = r"
+pub(super) const TOO_WIDE: &str = r"
 const wide = [...document.body.querySelectorAll('*')].filter((node) =>
     node.getBoundingClientRect().right > innerWidth + 1 && !node.closest('.scroll, nav, svg, .unseen'));
 return { wide: wide.map((node) => node.outerHTML.slice(0, 100)), scrolls: document.documentElement.scrollWidth > innerWidth };";

@@ -28,7 +28,7 @@ pub struct Browser {
 impl Browser {
     /// Starts one, if Chromium is there.
     pub async fn start() -> Option<Self> {
-        let found = require::chromium().map(|()| ());
+        let found = require::chromium();
         require::or_skip_unless(&["SCHEMAWARD_REQUIRE_CHROMIUM"], &found)?;
         install_crypto();
         let profile = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ impl Browser {
         self.log("browser").await
     }
 
-    /// URLs that were asked for since this was asked last.
+    /// URLs that were asked for since this was asked last, but for the browser's own pages, which it begins with.
     pub async fn requests(&self) -> Vec<String> {
         let told = self.log("performance").await;
         let events = told.iter().map(|entry| {
@@ -157,7 +157,9 @@ impl Browser {
             event["message"].clone()
         });
         let sent = events.filter(|event| event["method"] == "Network.requestWillBeSent");
-        sent.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
+        sent.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned())
+            .filter(|url| !url.starts_with("chrome://"))
+            .collect()
     }
 
     async fn log(&self, kind: &str) -> Vec<Value> {
@@ -196,7 +198,7 @@ impl Drop for Browser {
             let close =
                 format!("DELETE /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
             stream.write_all(close.as_bytes()).ok();
-            stream.read(&mut [0; 64]).ok();
+            stream.read_exact(&mut [0; 12]).ok();
         }
         self.driver.kill().ok();
         self.driver.wait().ok();
@@ -228,7 +230,7 @@ fn in_path(name: &str) -> Option<PathBuf> {
 }
 
 /// It talks to nobody but the page, and leaves nothing behind.
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -238,6 +240,7 @@ const ARGUMENTS: [&str; 11] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--hide-scrollbars",
     "--lang=en",
     "--window-size=1440,1200",
 ];

@@ -111,8 +111,11 @@ function noticesOf(status) {
   }
   const { used_bytes: used, bytes: all } = status.memory_budget;
   if (all > 0 && used >= all * 0.9) add("warn", "The memory budget is nearly spent: connections wait.");
-  if (reloadFailed(status.reload)) {
+  const reload = reloadOf(status);
+  if (reload?.outcome === "failed") {
     add("bad", "The last reload of the configuration failed: what was in force before still is.");
+  } else if (reload?.needs_restart?.length > 0) {
+    add("warn", "The configuration file says something that needs a restart.");
   }
   return notices;
 }

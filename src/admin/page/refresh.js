@@ -77,7 +77,7 @@ function accept(status) {
   showBrokers(status.brokers, status.nodes_outside_map);
   showSchemas(status.schemas);
   showRules(status.rules);
-  showReload(status.reload);
+  showReload(reloadOf(status));
 }
 
 /** What the page says about itself: live, paused, or of the past. */

@@ -84,7 +84,7 @@ function brokerRow(it) {
     make("th", { scope: "row", class: "number" }, String(it.node_id)),
     make("td", { class: "name" }, it.address === null ? NOTHING : foreign(it.address, "code")),
     make("td", { class: "number" }, it.local_port === null ? NOTHING : String(it.local_port)),
-    make("td", {}, told));
+    make("td", { class: "told" }, told));
 }
 
 function showSchemas({ total, items }) {
@@ -96,7 +96,8 @@ function showSchemas({ total, items }) {
 }
 
 function schemaRow(it) {
-  const tones = { fresh: "good", immutable: "good", stale: "warn" };
+  // One that is out of date is asked for again when it is used next: that is no trouble.
+  const tones = { fresh: "good", immutable: "good", stale: "neutral" };
   return make("tr", {},
     make("th", { scope: "row", class: "name" }, foreign(it.reference, "code")),
     make("td", {}, badge(tones[it.state] ?? "bad", it.state.replaceAll("_", " "))),
@@ -132,19 +133,22 @@ function settings(tree, prefix) {
   });
 }
 
-const reloadFailed = (reload) => Boolean(reload) && reload.outcome !== "applied" && (reload.mistakes ?? []).length > 0;
+/** How the configuration was read again last, if it was. */
+const reloadOf = ({ reload }) => (reload?.outcome ? reload : null);
 
-/** The last reload, if there was one. */
 function showReload(reload) {
-  byId("reload").hidden = !reload;
-  if (!reload) return;
+  byId("reload").hidden = reload === null;
+  if (reload === null) return;
   reconcile(byId("reload-body"), [reload], () => "reload", (it) => {
     const list = (title, lines) => (lines?.length
       ? make("div", {}, make("h3", {}, title), make("ul", { class: "lines" }, lines.map((line) => make("li", {}, foreign(String(line))))))
       : null);
+    const at = it.at ?? (it.unix_seconds ? new Date(it.unix_seconds * 1000).toISOString() : null);
+    const asked = it.asked_by ? make("span", { class: "quiet" }, ` asked for by ${it.asked_by}`) : null;
     return make("div", {},
-      make("p", {}, badge(reloadFailed(it) ? "bad" : "good", String(it.outcome)), " ", it.at ? timeElement(it.at) : null),
-      list("Mistakes", it.mistakes),
-      list("Needs a restart", it.needs_restart));
+      make("p", {}, badge(it.outcome === "failed" ? "bad" : "good", String(it.outcome)), " ", at && timeElement(at), asked),
+      list("Mistakes in the file: what was in force before still is", it.mistakes),
+      list("In force since", it.changed),
+      list("Keeps its old value until a restart", it.needs_restart));
   });
 }
