@@ -160,3 +160,33 @@ async fn where_a_token_is_needed_the_page_shows_nothing_but_the_form_without_it(
     page.assert_quiet(&["401 (Unauthorized)"]).await;
     assert_eq!(http::get(&page.world.admin(), "/status").await.status, 401);
 }
+
+/// What breaks the policy is refused and complained about: so the silence that the other tests ask for says something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium; scripts/full runs it"]
+async fn the_browser_holds_the_page_to_its_policy() {
+    let Some(page) = Page::open_with_facts().await else { return };
+    page.assert_quiet(&[]).await;
+    let script = "
+        const refused = [];
+        const attempt = (name, what) => { try { what(); } catch (error) { refused.push(name); } };
+        attempt('markup', () => { document.body.innerHTML = '<b>x</b>'; });
+        attempt('script', () => { document.createElement('script').textContent = '1'; });
+        document.body.setAttribute('style', 'color: red');
+        new Image().src = 'http://127.0.0.1:1/x.png';
+        fetch('http://127.0.0.1:1/').catch(() => {});
+        return refused;";
+    let refused = page.browser.run(script, json!([])).await;
+    assert_eq!(refused, json!(["markup", "script"]));
+    let mut complaints = String::new();
+    patiently("complaints of three kinds", async {
+        while !["style-src", "img-src", "connect-src"].iter().all(|it| complaints.contains(it)) {
+            for line in page.browser.console().await {
+                complaints.push_str(line["message"].as_str().unwrap());
+            }
+        }
+    })
+    .await;
+    let colour = page.browser.value("document.body.style.color").await;
+    assert_eq!(colour, "", "and has no effect");
+}
