@@ -153,7 +153,7 @@ async fn the_picture_in_the_documents_is_one_of_the_page() {
         page.world.ask_for("events/page-view.avsc").await;
         page.world.ask_for("events/gone.avsc").await;
         page.world.reject("nightly-export", "orders").await;
-        page.browser.look(&[("prefers-color-scheme", "light")], 1_240, 940).await;
+        page.browser.look(&[("prefers-color-scheme", "light")], 1_240, 900).await;
         for samples in [15, 30, 45, 60] {
             let line = "document.querySelector('#tiles .spark-line').getAttribute('d')";
             let history = format!("{line}.split('L').length >= {samples}");

@@ -40,7 +40,7 @@ const TILES = [
     show: bytes,
   },
   {
-    name: "Memory of unfinished work",
+    name: "Memory in use",
     value: (status) => bytes(status.memory_budget.used_bytes),
     note: (status) => `of ${bytes(status.memory_budget.bytes)}; ${plural(status.sequence_gaps_open, "sequence gap", "sequence gaps")} open`,
     level: ({ memory_budget: { used_bytes, bytes: all } }) => (all > 0 ? used_bytes / all : 0),
