@@ -130,6 +130,7 @@ impl App {
         let bootstrap = first_address(&listeners, &config)?;
         readiness.drop_latch(Latch::Listeners);
         let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
+        let history = Arc::clone(&status).keep_history();
         let (counts, told) = (Arc::clone(&metrics), Arc::clone(&status));
         let mut served = Admin::bind(&config.admin, counts, Arc::clone(&readiness), told).await?;
         let (admin, probes) = (served.address(), served.probes_address());
@@ -149,6 +150,7 @@ impl App {
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
         tasks.spawn(report(Arc::clone(&gateway)));
+        tasks.spawn(history);
         // It serves until the very end: a drain can be watched.
         tasks.spawn(served.serve(std::future::pending()));
         config.warnings().iter().for_each(|warning| warn!("{warning}"));

@@ -6,10 +6,13 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
+pub use self::recent::{RecentRejection, RecentRejections};
 use crate::{log_rate::LogRate, reason::Reason, text::shown, validate::policy::Mode};
+
+mod recent;
 
 /// A batch that was refused, or would have been.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,8 @@ pub struct RejectedBatch<'a> {
     pub reason: Reason,
     /// Which record, and what is wrong with it.
     pub message: &'a str,
+    /// The schema that the record names, fit to be shown, if it names one.
+    pub schema: Option<&'a str>,
     /// What the topic's rule does about it.
     pub mode: Mode,
     /// What became of it.
@@ -48,6 +53,7 @@ pub struct RejectionLog {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
     /// What each topic may still write. Past [`MAX_TOPICS`] the topics share the entry of the empty name.
     topics: Mutex<Topics>,
+    recent: RecentRejections,
 }
 
 type Topics = HashMap<Box<str>, BTreeMap<Reason, LogRate>>;
@@ -73,11 +79,22 @@ impl RejectionLog {
 
     /// A log by another clock.
     pub fn with_clock(clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        Self { clock: Box::new(clock), topics: Mutex::default() }
+        Self {
+            clock: Box::new(clock),
+            topics: Mutex::default(),
+            recent: RecentRejections::default(),
+        }
+    }
+
+    /// The latest ones, for people who look.
+    #[must_use]
+    pub const fn recent(&self) -> &RecentRejections {
+        &self.recent
     }
 
     /// Writes a warning about `batch`, unless its topic had enough of them for this reason.
     pub fn rejected(&self, batch: &RejectedBatch<'_>) {
+        self.recent.add(batch, SystemTime::now());
         if let Some(suppressed) = self.take(batch.topic, batch.reason) {
             write(batch, suppressed);
         }
@@ -220,6 +237,7 @@ mod tests {
             peer: "127.0.0.1:5000".parse().unwrap(),
             reason,
             message: "payload_invalid: record 0: id at byte 1: unexpected end",
+            schema: None,
             mode: Mode::Enforce,
             fate: Fate::Refused,
         }

@@ -1,12 +1,19 @@
 //! What the process knows about itself, put together for `/status` and the page.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+mod facts;
+mod history;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
 
+use self::history::History;
 use crate::{
     admin::{BrokerFact, BudgetFact, ReloadFact, StatusFacts, StatusSource},
     config::Config,
@@ -27,6 +34,7 @@ pub struct Status {
     gateway: Arc<Gateway>,
     rules: ArcSwap<serde_json::Value>,
     reload: ArcSwap<ReloadFact>,
+    history: History,
 }
 
 impl Status {
@@ -34,7 +42,7 @@ impl Status {
     #[must_use]
     pub fn new(config: &Config, gateway: Arc<Gateway>) -> Self {
         let rules = ArcSwap::from_pointee(config.effective_rules().to_json());
-        Self { gateway, rules, reload: ArcSwap::default() }
+        Self { gateway, rules, reload: ArcSwap::default(), history: History::default() }
     }
 
     /// Takes the rules of `config` over.
@@ -52,21 +60,45 @@ impl Status {
     pub fn reload(&self) -> Arc<ReloadFact> {
         self.reload.load_full()
     }
+
+    /// Takes a sample of the counters now and then, for ever, for the history of the latest minutes.
+    pub async fn keep_history(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(history::INTERVAL);
+        // A process that was stopped for a while has no samples of that while.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let metrics = &self.gateway.metrics;
+            let totals = facts::totals(metrics, &metrics.topics());
+            self.history.sample(Instant::now(), metrics.connections(), totals);
+        }
+    }
 }
 
 impl StatusSource for Status {
-    fn facts(&self) -> StatusFacts {
-        let Gateway { cluster, budget, guard, metrics, .. } = &*self.gateway;
+    fn facts(&self, topic: &str) -> StatusFacts {
+        let Gateway { judging, cluster, budget, guard, metrics, rejections, .. } = &*self.gateway;
         let brokers = cluster.addresses.known().into_iter().map(|known| BrokerFact {
             node_id: known.node.0,
             address: known.address.to_string(),
             advertised: known.advertised.to_string(),
+            local_port: known.local_port.map(|port| port.0),
         });
         let outside = cluster.addresses.outside();
+        let (topics, recent) = (metrics.topics(), rejections.recent().latest());
+        let judging = judging.load();
+        let schemas = judging.judge.schemas();
+        let standings = schemas.standings().into_iter();
         StatusFacts {
             connections: metrics.connections(),
+            totals: facts::totals(metrics, &topics),
+            history: self.history.fact(),
+            topics: facts::topics(&topics, topic),
+            rejections: recent.iter().map(|recent| facts::rejection(recent)).collect(),
             brokers: brokers.collect(),
             nodes_outside_map: outside.into_iter().map(|node| node.0).collect(),
+            registries: standings.map(facts::registry).collect(),
+            schemas: facts::schemas(schemas, metrics.schemas()),
             schemas_in_cache: metrics.schemas(),
             registry_circuits_open: metrics.open_registry_circuits(),
             sequence_gaps_open: whole(guard.open_gaps()),

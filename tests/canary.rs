@@ -269,6 +269,18 @@ impl World {
         let answer = self.client.receive_frame().await.expect("every request is answered");
         assert_clean("an answer", &String::from_utf8_lossy(&answer));
         assert_clean("an answer, as bytes", &format!("{answer:?}"));
+        // More often than the status forgets rejections.
+        if self.requests % 50 == 0 {
+            self.assert_clean_status().await;
+        }
+    }
+
+    /// What the status tells of the latest rejections.
+    async fn assert_clean_status(&self) {
+        let admin = self.proxy.admin().replace("http://", "");
+        let status = http::get(&admin, "/status").await.body;
+        assert!(status.contains("\"message\":"), "rejections are told");
+        assert_clean("/status", &status);
     }
 
     /// Sends a batch to a topic of its own, so that its line in the log is not one too many.

@@ -31,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("admin", &["health", "metrics", "text"]),
     ("logging", &[]),
     ("config", CONFIG),
-    ("status", &["schema", "metrics", "proxy", "admin", "config"]),
+    ("status", STATUS),
     ("connect", &["text", "tls", "wire", "schema", "proxy", "config"]),
     ("app", EVERYTHING_BELOW),
     ("demo", &["text", "app", "config", "wire", "schema", "health"]),
@@ -73,6 +73,9 @@ const CONFIG: &[&str] = &[
     "limits", "text", "tls", "wire", "protobuf", "schema", "validate", "proxy", "admin", "logging",
     "metrics",
 ];
+
+const STATUS: &[&str] =
+    &["text", "reason", "schema", "metrics", "rejection_log", "proxy", "admin", "config"];
 
 const SCHEMA_SERVER: &[&str] =
     &["limits", "text", "datum", "avro", "json_schema", "protobuf", "schema", "tls", "http_server"];

@@ -2,6 +2,7 @@
 //! `POST /reload`.
 
 mod access;
+mod facts;
 mod page;
 mod routes;
 mod server;
@@ -10,7 +11,11 @@ mod status;
 mod token;
 
 pub use access::{Access, ReloadRequest};
+pub use facts::{
+    BrokerFact, BudgetFact, ErrorFact, HistoryFact, RecordsFact, RegistryFact, RejectionFact,
+    SchemaFact, SchemasFact, TopicFact, TopicsFact, TotalsFact,
+};
 pub use server::{Admin, AdminError};
 pub use settings::AdminSettings;
-pub use status::{BrokerFact, BudgetFact, ReloadFact, StatusFacts, StatusSource};
+pub use status::{ReloadFact, StatusFacts, StatusSource};
 pub use token::check_token_file;

@@ -1,127 +1,88 @@
-//! The page that a person reads: the facts of `/status`, in one document without script, image or foreign address.
+//! The page that a person reads: one document that loads nothing, the same for everybody. It holds no fact about the
+//! process: its script asks `/status` for them, with the token where one is needed.
 
-use std::fmt::Write;
+use std::sync::LazyLock;
 
-use super::status::Status;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::digest::{SHA256, digest};
 
-/// What the page may load: nothing but its own style.
-pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The document, and what it may do.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) html: String,
+    /// Its own style and script, told by their hashes, and requests to where it comes from. The script may make no markup of
+    /// text, whatever it says.
+    pub(super) content_security_policy: String,
+}
 
-/// The page. Whatever is put in is escaped.
-pub(super) fn page(status: &Status) -> String {
-    let mut out = String::from(HEAD);
-    let facts = &status.facts;
-    let state = match (status.draining, status.ready) {
-        (true, _) => "draining",
-        (false, true) => "ready",
-        (false, false) => "not ready",
-    };
-    let message = status.message.clone().unwrap_or_default();
-    let budget =
-        format!("{} of {} bytes", facts.memory_budget.used_bytes, facts.memory_budget.bytes);
-    table(
-        &mut out,
-        &[
-            ["State", state],
-            ["Message", &message],
-            ["Version", status.version],
-            ["Uptime", &format!("{} s", status.uptime_seconds)],
-            ["Connections", &facts.connections.to_string()],
-            ["Schemas in the cache", &facts.schemas_in_cache.to_string()],
-            ["Registries left in peace", &facts.registry_circuits_open.to_string()],
-            ["Sequence gaps open", &facts.sequence_gaps_open.to_string()],
-            ["Memory budget in use", &budget],
-        ],
+/// The page.
+pub(super) static PAGE: LazyLock<Page> = LazyLock::new(|| {
+    let script = format!("\"use strict\";\n{}", SCRIPT.concat());
+    let html = DOCUMENT.replacen(STYLE_PLACE, STYLE, 1).replacen(SCRIPT_PLACE, &script, 1);
+    let content_security_policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
+        hash(STYLE),
+        hash(&script),
     );
-    brokers(&mut out, status);
-    heading(&mut out, "Rules in force");
-    let rules = serde_json::to_string_pretty(&facts.rules).unwrap_or_default();
-    let _ = write!(out, "<pre>{}</pre>", escaped(&rules));
-    out.push_str("<p><a href=\"/metrics\">metrics</a> <a href=\"/status\">status as JSON</a></p></body></html>\n");
-    out
+    Page { html, content_security_policy }
+});
+
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }
 
-fn brokers(out: &mut String, status: &Status) {
-    heading(out, "Brokers");
-    let mut rows = vec![["Node".to_owned(), "Address".to_owned(), "Clients are told".to_owned()]];
-    for broker in &status.facts.brokers {
-        let node = broker.node_id.to_string();
-        rows.push([node, broker.address.clone(), broker.advertised.clone()]);
-    }
-    for node in &status.facts.nodes_outside_map {
-        rows.push([
-            node.to_string(),
-            String::new(),
-            "nothing: outside listen.broker_ports".to_owned(),
-        ]);
-    }
-    table(out, &rows);
-}
-
-fn heading(out: &mut String, text: &str) {
-    let _ = write!(out, "<h2>{}</h2>", escaped(text));
-}
-
-fn table<const N: usize>(out: &mut String, rows: &[[impl AsRef<str>; N]]) {
-    out.push_str("<table>");
-    for row in rows {
-        out.push_str("<tr>");
-        for cell in row {
-            let _ = write!(out, "<td>{}</td>", escaped(cell.as_ref()));
-        }
-        out.push_str("</tr>");
-    }
-    out.push_str("</table>\n");
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>schemaward</title><style>\
-body{font:15px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}\
-td{padding:.1rem 1.5rem .1rem 0;vertical-align:top}pre{overflow-x:auto}\
-</style></head><body><h1>schemaward</h1>\n";
+const DOCUMENT: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/page.css");
+/// In this order: each part uses those before it.
+const SCRIPT: [&str; 6] = [
+    include_str!("page/dom.js"),
+    include_str!("page/words.js"),
+    include_str!("page/sparkline.js"),
+    include_str!("page/overview.js"),
+    include_str!("page/tables.js"),
+    include_str!("page/refresh.js"),
+];
+const STYLE_PLACE: &str = "/* page.css */";
+const SCRIPT_PLACE: &str = "/* script */";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{BrokerFact, StatusFacts};
+
+    fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+        let (_, rest) = text.split_once(start).expect("the start");
+        rest.split_once(end).expect("the end").0
+    }
 
     #[test]
-    fn whatever_is_put_in_is_escaped() {
-        let canary = "<script>\"'&";
-        let status = Status {
-            version: "0",
-            uptime_seconds: 5,
-            ready: false,
-            draining: false,
-            message: Some(canary.into()),
-            facts: StatusFacts {
-                brokers: vec![BrokerFact {
-                    node_id: 1,
-                    address: canary.into(),
-                    advertised: canary.into(),
-                }],
-                rules: serde_json::json!([{ "topics": [canary] }]),
-                nodes_outside_map: vec![77],
-                ..StatusFacts::default()
-            },
-        };
-        let page = page(&status);
-        assert!(!page.contains("<script"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;").count(), 4);
-        assert!(page.contains("not ready") && page.contains(">77<"));
+    fn the_policy_admits_the_style_and_the_script_that_are_in_the_document_and_nothing_else() {
+        let Page { html, content_security_policy: policy } = &*PAGE;
+        for (start, end, source) in
+            [("<style>", "</style>", "style-src"), ("<script>", "</script>", "script-src")]
+        {
+            let expected = format!("{source} '{}';", hash(between(html, start, end)));
+            assert!(policy.contains(&expected), "{policy}");
+            assert_eq!(html.matches(start).count(), 1);
+        }
+        assert!(policy.starts_with("default-src 'none';"));
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+    }
+
+    #[test]
+    fn the_document_names_nothing_outside_of_itself_and_makes_no_markup_of_text() {
+        let html = PAGE.html.replace("http://www.w3.org/2000/svg", "");
+        for foreign in ["http:", "https:", "//", "src=", "url(", "@import", " style=", " onclick="]
+        {
+            let found = html.lines().find(|line| {
+                let comment = line.trim_start().starts_with("//");
+                !comment && line.contains(foreign)
+            });
+            assert_eq!(found, None, "{foreign}");
+        }
+        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            assert!(!html.contains(sink), "{sink}");
+        }
     }
 }

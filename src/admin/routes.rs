@@ -5,14 +5,18 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tokio::sync::Semaphore;
 
-use super::{Access, page, status::Sources};
+use super::{
+    Access,
+    page::{PAGE, Page},
+    status::Sources,
+};
 use crate::{health::Readiness, metrics::Metrics};
 
 /// What the paths answer from.
@@ -22,18 +26,23 @@ pub(super) struct Facts {
     pub(super) sources: Sources,
     /// Scrapes one at a time: they take memory and a thread.
     pub(super) scrapes: Arc<Semaphore>,
+    /// The same for those who look at the status.
+    pub(super) looks: Arc<Semaphore>,
 }
 
 /// The paths for kubelet and Prometheus.
 pub(super) fn probes(facts: Facts) -> Router {
-    finished(probe_paths().with_state(facts))
+    let paths = probe_paths().with_state(facts).fallback(not_found);
+    paths.layer(middleware::map_response(harden))
 }
 
-/// Every path; with a token file, nothing without its token.
+/// Every path. With a token file, nothing without its token but the page: it tells nothing, and has to be there to ask for
+/// the token. Without one, nothing for those who were led here by a name: see [`named_by_address`].
 pub(super) fn everything(facts: Facts, access: Arc<Access>) -> Router {
-    let paths = probe_paths().route("/", get(root)).route("/status", get(status)).with_state(facts);
+    let paths = probe_paths().route("/status", get(status)).with_state(facts).fallback(not_found);
     let reload = Router::new().route("/reload", post(reload)).with_state(Arc::clone(&access));
-    finished(paths.merge(reload)).layer(middleware::from_fn_with_state(access, authorize))
+    let paths = paths.merge(reload).layer(middleware::from_fn_with_state(access, authorize));
+    paths.route("/", get(root)).layer(middleware::map_response(harden))
 }
 
 fn probe_paths() -> Router<Facts> {
@@ -41,10 +50,6 @@ fn probe_paths() -> Router<Facts> {
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-}
-
-fn finished(paths: Router) -> Router {
-    paths.fallback(not_found).layer(middleware::map_response(harden))
 }
 
 async fn not_found() -> Response {
@@ -83,18 +88,56 @@ fn readiness(readiness: &Readiness) -> (StatusCode, String) {
     }
 }
 
-async fn status(State(facts): State<Facts>) -> Response {
-    match serde_json::to_string_pretty(&facts.sources.status()) {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json + "\n").into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+async fn status(State(facts): State<Facts>, request: Request) -> Response {
+    let failed = || StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    let Ok(permit) = facts.looks.acquire_owned().await else { return failed() };
+    let topic = asked_topic(request.uri().query().unwrap_or_default());
+    let sources = facts.sources;
+    let told = tokio::task::spawn_blocking(move || {
+        let json = serde_json::to_string(&sources.status(&topic));
+        drop(permit);
+        json
+    });
+    match told.await {
+        Ok(Ok(json)) => ([(header::CONTENT_TYPE, "application/json")], json + "\n").into_response(),
+        _ => failed(),
     }
 }
 
-async fn root(State(facts): State<Facts>) -> Response {
-    let page = page::page(&facts.sources.status());
+/// `topic=…`: which topics are asked for.
+fn asked_topic(query: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let found = pairs.find(|(name, _)| name == "topic");
+    found.map(|(_, topic)| topic.into_owned()).unwrap_or_default()
+}
+
+async fn root() -> Response {
+    let Page { html, content_security_policy } = &*PAGE;
     let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
-    let policy = (header::CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY);
-    ([kind, policy], page).into_response()
+    let policy = (header::CONTENT_SECURITY_POLICY, content_security_policy.as_str());
+    ([kind, policy], html.as_str()).into_response()
+}
+
+/// Lets those in who name this listener by an address or as `localhost`. A browser on the same machine sends another name
+/// if a page from elsewhere has its own name lead here, to read what it must not (DNS rebinding).
+async fn named_by_address(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.as_bytes().to_vec());
+    let admitted = host.is_none_or(|host| {
+        let url = std::str::from_utf8(&host).ok().and_then(|host| {
+            let url = url::Url::parse(&format!("http://{host}/"));
+            url.ok()?.host().map(|host| host.to_owned())
+        });
+        match url {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(_) => true,
+            None => false,
+        }
+    });
+    if admitted {
+        return next.run(request).await;
+    }
+    let why = "this listener is reached by an address or as localhost; by other names only with admin.token_file\n";
+    (StatusCode::MISDIRECTED_REQUEST, why).into_response()
 }
 
 /// Has the configuration read again, and says how that went.
@@ -123,7 +166,7 @@ async fn reload(State(access): State<Arc<Access>>, headers: HeaderMap) -> Respon
 }
 
 async fn authorize(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let Some(token) = access.token() else { return next.run(request).await };
+    let Some(token) = access.token() else { return named_by_address(request, next).await };
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
     // Reading the file may block, if only for a moment.
     let admitted = match given {
@@ -143,7 +186,11 @@ async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(SAME_ORIGIN, HeaderValue::from_static("same-origin"));
     response
 }
 
+const SAME_ORIGIN: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

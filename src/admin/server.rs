@@ -63,7 +63,8 @@ impl Admin {
         proxy: Arc<dyn StatusSource>,
     ) -> Result<Self, AdminError> {
         let sources = Sources { started: Instant::now(), readiness, proxy };
-        let facts = Facts { metrics, sources, scrapes: Arc::new(Semaphore::new(1)) };
+        let one = || Arc::new(Semaphore::new(1));
+        let facts = Facts { metrics, sources, scrapes: one(), looks: one() };
         Access::check(settings).map_err(|source| AdminError::Token { source })?;
         let (access, reload_requests) = Access::new(settings);
         let full = bind("admin.listen", settings.listen).await?;

@@ -1,15 +1,22 @@
 //! What `/status` tells: what the process knows about itself at this moment.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use serde::Serialize;
 
-use crate::health::Readiness;
+use super::facts::{
+    BrokerFact, BudgetFact, HistoryFact, RegistryFact, RejectionFact, SchemasFact, TopicsFact,
+    TotalsFact,
+};
+use crate::{health::Readiness, text::timestamp};
 
-/// What the proxy knows about itself; it is asked for each `/status` and must not block.
+/// What the proxy knows about itself; it is asked for each `/status`, on a thread that serves no traffic.
 pub trait StatusSource: Send + Sync + 'static {
-    /// The facts of this moment.
-    fn facts(&self) -> StatusFacts;
+    /// The facts of this moment; of topics, those whose names contain `topic`.
+    fn facts(&self, topic: &str) -> StatusFacts;
 }
 
 /// What the proxy knows about itself.
@@ -17,14 +24,26 @@ pub trait StatusSource: Send + Sync + 'static {
 pub struct StatusFacts {
     /// Client connections that are open.
     pub connections: u64,
+    /// What was counted since the process started.
+    pub totals: TotalsFact,
+    /// The latest minutes.
+    pub history: HistoryFact,
+    /// Topics with their records.
+    pub topics: TopicsFact,
+    /// The latest rejections, the latest first.
+    pub rejections: Vec<RejectionFact>,
     /// Known brokers and what stands for them.
     pub brokers: Vec<BrokerFact>,
     /// Brokers of the cluster that no local port stands for.
     pub nodes_outside_map: Vec<i32>,
-    /// Schemas in the cache.
-    pub schemas_in_cache: u64,
+    /// Registries, and other origins that were asked.
+    pub registries: Vec<RegistryFact>,
     /// Origins of schemas that are left in peace because they did not answer.
     pub registry_circuits_open: u64,
+    /// What is known of schemas.
+    pub schemas: SchemasFact,
+    /// Schemas in the cache.
+    pub schemas_in_cache: u64,
     /// Producers and partitions whose batches are held back after a refused one.
     pub sequence_gaps_open: u64,
     /// Rules in force, in their order, the default rule last; see [`crate::config::Config::effective_rules`].
@@ -52,29 +71,10 @@ pub struct ReloadFact {
     pub mistakes: Vec<String>,
 }
 
-/// A broker and what stands for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BrokerFact {
-    /// The broker's id in its cluster.
-    pub node_id: i32,
-    /// Where it is.
-    pub address: String,
-    /// What clients are told: host and port.
-    pub advertised: String,
-}
-
-/// Memory of unfinished work.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct BudgetFact {
-    /// Bytes that may be held.
-    pub bytes: u64,
-    /// Bytes that are held.
-    pub used_bytes: u64,
-}
-
 /// Everything that `/status` tells.
 #[derive(Debug, Serialize)]
 pub(super) struct Status {
+    pub(super) now: String,
     pub(super) version: &'static str,
     pub(super) uptime_seconds: u64,
     pub(super) ready: bool,
@@ -94,18 +94,19 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self, topic: &str) -> Status {
         let (ready, message) = match self.readiness.check() {
             Ok(note) => (true, note),
             Err(reason) => (false, Some(reason.to_string())),
         };
         Status {
+            now: timestamp(SystemTime::now()),
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
             ready,
             draining: self.readiness.is_draining(),
             message,
-            facts: self.proxy.facts(),
+            facts: self.proxy.facts(topic),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod levels;
 mod produce;
+mod reading;
 mod registry;
 mod topics;
 mod webhook;
@@ -26,6 +27,7 @@ use self::{
 };
 pub use self::{
     levels::Levels,
+    reading::RecordCounts,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
     webhook::{ReviewOutcome, WebhookMetrics},

@@ -75,7 +75,7 @@ impl Place {
     fn known(&self, node: NodeId) -> Option<KnownNode> {
         let address = self.address.load().as_deref()?.clone();
         let advertised = BrokerAddress { host: self.host.to_string(), port: self.port };
-        Some(KnownNode { node, advertised, address })
+        Some(KnownNode { node, advertised, address, local_port: None })
     }
 }
 
@@ -88,6 +88,8 @@ pub struct KnownNode {
     pub advertised: BrokerAddress,
     /// Where it listens.
     pub address: BrokerAddress,
+    /// The port that stands for it; `None` where server names do.
+    pub local_port: Option<LocalPort>,
 }
 
 impl AddressMap {
@@ -186,7 +188,10 @@ impl AddressMap {
     pub fn known(&self) -> Vec<KnownNode> {
         match &self.routes {
             Routes::Ports(runs) => {
-                let known = |run: &PortRun, at| run.place(at)?.known(run.node(at)?);
+                let known = |run: &PortRun, at| {
+                    let known = run.place(at)?.known(run.node(at)?)?;
+                    Some(KnownNode { local_port: run.port(at), ..known })
+                };
                 let of = |run| (0..PortRun::len(run)).filter_map(move |at| known(run, at));
                 runs.iter().flat_map(of).collect()
             }

@@ -7,6 +7,7 @@ use crate::{
     metrics::{BatchVerdict, RecordVerdict, TopicMetrics},
     reason::Reason,
     rejection_log::{Fate, RejectedBatch, RejectionLog},
+    schema::SchemaRef,
     validate::{
         policy::TopicPolicy,
         verdict::{BatchFault, PartitionVerdict},
@@ -83,22 +84,24 @@ impl Report<'_> {
     pub(super) fn fault(&self, fault: &BatchFault) {
         self.topic.metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
         self.topic.metrics.batch(BatchVerdict::Refused);
-        self.line(fault.reason, &fault.message(), Fate::Refused);
+        self.line(fault.reason, &fault.message(), None, Fate::Refused);
     }
 
     fn log(&self, verdict: &PartitionVerdict, fate: Fate) {
         if let Some(fault) = verdict.fault() {
-            self.line(fault.reason, &fault.message(), fate);
+            self.line(fault.reason, &fault.message(), None, fate);
         } else if let Some(record) = verdict.rejected().first() {
-            self.line(record.rejection.reason, &record.message(), fate);
+            let reason = record.rejection.reason;
+            self.line(reason, &record.message(), verdict.rejected_schema(), fate);
         } else if let Some((batch_index, detail)) = verdict.unknown_detail() {
             let reason = Reason::RegistryUnavailable;
             let message = format!("{}: record {batch_index}: {detail}", reason.label());
-            self.line(reason, &message, fate);
+            let schema = verdict.unknown().first().map(SchemaRef::shown);
+            self.line(reason, &message, schema.as_deref(), fate);
         }
     }
 
-    fn line(&self, reason: Reason, message: &str, fate: Fate) {
+    fn line(&self, reason: Reason, message: &str, schema: Option<&str>, fate: Fate) {
         self.rejections.rejected(&RejectedBatch {
             topic: &self.topic.name,
             partition: self.partition,
@@ -106,6 +109,7 @@ impl Report<'_> {
             peer: self.peer,
             reason,
             message,
+            schema,
             mode: self.topic.policy.mode,
             fate,
         });

@@ -17,6 +17,7 @@ use tokio::{
 pub use super::observer::{CacheObserver, RequestOutcome};
 use super::{
     CacheEntry, CacheSettings, Fetched, Listed, Schema, SchemaRef, SchemaSource, SourceError,
+    Standing,
     budget::Bucket,
     entry::{Kept, Missed},
     memory::Memory,
@@ -168,6 +169,12 @@ impl SchemaCache {
     /// The latest versions of the subjects that one of `globs` matches. Always asks.
     pub async fn latest(&self, globs: &[String]) -> Vec<Listed> {
         self.inner.source.latest(globs).await
+    }
+
+    /// How those who are asked stand, for the status page.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.inner.source.standings()
     }
 
     /// What is known, for the status page: at most 500 schemas and 500 that there are none of.

@@ -24,6 +24,21 @@ impl Default for CircuitSettings {
     }
 }
 
+/// Whether an origin is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CircuitState {
+    /// It is.
+    Closed {
+        /// Failures in a row.
+        failures: u32,
+    },
+    /// It is left in peace for this long; with zero left, whoever asks next tries.
+    Open {
+        /// For how long.
+        left: Duration,
+    },
+}
+
 /// The circuits of all origins. Those that answer well have none.
 pub(super) struct Circuits {
     settings: CircuitSettings,
@@ -80,6 +95,21 @@ impl Circuits {
             probe = true;
         }
         Ok(Pass { circuits: self, origin: origin.to_owned(), probe })
+    }
+
+    /// Whether `origin` is asked at this moment.
+    pub(super) fn state(&self, origin: &str) -> CircuitState {
+        let now = (self.clock)();
+        let failing = self.lock();
+        match failing.get(origin) {
+            None => CircuitState::Closed { failures: 0 },
+            Some(Circuit { failures, open_until: None, .. }) => {
+                CircuitState::Closed { failures: *failures }
+            }
+            Some(Circuit { open_until: Some(until), .. }) => {
+                CircuitState::Open { left: until.saturating_duration_since(now) }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Circuit>> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CacheSettings, Fetched, Lifetime, SchemaRef, SourceError};
+use super::{CacheSettings, Fetched, Lifetime, SchemaFormat, SchemaRef, SourceError};
 
 /// A schema that the cache keeps. `None` as a time means "never".
 #[derive(Debug)]
@@ -111,13 +111,16 @@ pub struct CacheEntry {
     pub age: Duration,
     /// What is known.
     pub state: EntryState,
+    /// What the schema is written in, where there is one.
+    pub format: Option<SchemaFormat>,
     /// Who was asked: an origin, or the base URL of a registry.
     pub source: String,
 }
 
 impl CacheEntry {
     pub(super) fn kept(reference: &SchemaRef, kept: &Kept, now: Instant) -> Self {
-        Self::new(reference, kept.confirmed, kept.state(now), now)
+        let format = Some(kept.fetched.schema.format());
+        Self { format, ..Self::new(reference, kept.confirmed, kept.state(now), now) }
     }
 
     pub(super) fn missed(reference: &SchemaRef, missed: &Missed, now: Instant) -> Self {
@@ -134,7 +137,8 @@ impl CacheEntry {
 
     fn new(reference: &SchemaRef, since: Instant, state: EntryState, now: Instant) -> Self {
         let age = now.saturating_duration_since(since);
-        Self { reference: reference.shown(), age, state, source: reference.source() }
+        let (reference, source) = (reference.shown(), reference.source());
+        Self { reference, age, state, format: None, source }
     }
 }
 

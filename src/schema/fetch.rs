@@ -26,6 +26,7 @@ use super::{
     origin::{Named, origin_text},
     registries::Registries,
     resolver::{AddressRefused, Names},
+    standing::{Standing, Standings},
 };
 use crate::text::{shown, shown_reference};
 
@@ -36,6 +37,7 @@ pub(super) struct Fetcher {
     pub(super) registries: Registries,
     origins: Origins,
     circuits: Circuits,
+    pub(super) standings: Standings,
     around: Surroundings,
     pub(super) request_timeout: Duration,
     max_body_bytes: usize,
@@ -124,6 +126,7 @@ impl Fetcher {
         let (clock, observer) = (Arc::clone(&around.clock), Arc::clone(&around.observer));
         Ok(Self {
             clients,
+            standings: Standings::new(registries.clone()),
             registries,
             origins: Origins::new(settings),
             circuits: Circuits::new(circuit, clock, observer),
@@ -156,6 +159,11 @@ impl Fetcher {
         Err(failed(url, &format!("more than {MAX_REDIRECTS} redirects")))
     }
 
+    /// How every registry stands, and every other origin that was asked.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        self.standings.all(|origin| self.circuits.state(origin))
+    }
+
     /// Whether two URLs are of one origin and one registry.
     pub(super) fn same_place(&self, one: &Url, other: &Url) -> bool {
         let owner = |url: &Url| self.registries.owner(url).map(|(at, _)| at);
@@ -184,11 +192,13 @@ impl Fetcher {
             let trouble = match tried.unwrap_or_else(|_| Err(self.no_answer(url))) {
                 Ok(step) => {
                     pass.answered();
+                    self.standings.answered(url);
                     return Ok(step);
                 }
                 Err(trouble) => trouble,
             };
             let (error, pause) = self.blame(pass, trouble, attempt);
+            self.standings.failed(url, &error);
             let Some(pause) = pause else { return Err(error) };
             before = Some(error);
             tokio::time::sleep(pause).await;

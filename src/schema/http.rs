@@ -13,7 +13,7 @@ use url::Url;
 use super::{
     Clock, Compile, DocumentUrl, Documents, Fetched, HttpSourceError, Lifetime, Listing, Lookup,
     Origins, RegistryApi, RegistryKey, RegistrySettings, Schema, SchemaRef, SchemaSource,
-    SourceError, SourceObserver, WantedSubject,
+    SourceError, SourceObserver, Standing, WantedSubject,
     apicurio::Apicurio,
     confluent::Registry,
     directory::Folders,
@@ -134,7 +134,12 @@ impl HttpSource {
         | SchemaRef::Under { registry: base, .. }) = reference;
         let url = Url::parse(base).map_err(|_| SourceError::invalid("the reference is no URL"))?;
         if let Some(folder) = self.folders.of(&url) {
-            return folder.look_up(reference, previous, &self.compile).await;
+            let found = folder.look_up(reference, previous, &self.compile).await;
+            match &found {
+                Ok(_) => self.fetcher.standings.answered(&url),
+                Err(error) => self.fetcher.standings.failed(&url, error),
+            }
+            return found;
         }
         let slot = self.slots.take(&url, previous.is_some()).await?;
         let documents = match reference {
@@ -252,6 +257,10 @@ impl HttpSource {
 }
 
 impl SchemaSource for HttpSource {
+    fn standings(&self) -> Vec<Standing> {
+        self.fetcher.standings()
+    }
+
     fn latest<'a>(&'a self, globs: &'a [String]) -> Listing<'a> {
         Box::pin(listing::latest(&self.fetcher, &self.limits, &self.fetcher.registries, globs))
     }

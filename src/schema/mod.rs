@@ -34,6 +34,7 @@ pub mod settings;
 mod shelf;
 pub mod source;
 mod spelling;
+mod standing;
 pub mod subject;
 mod survey;
 mod template;
@@ -42,7 +43,7 @@ mod testing;
 
 pub use budget::LookupBudget;
 pub use cache::{Clock, Resolution, SchemaCache};
-pub use circuit::CircuitSettings;
+pub use circuit::{CircuitSettings, CircuitState};
 pub use clients::HttpSourceError;
 pub use compiled::{Compile, Compiled, Documents, Referenced, Schema, SchemaFormat};
 pub use credentials::CredentialFault;
@@ -57,5 +58,6 @@ pub use settings::{
     CacheSettings, CredentialFiles, OtherRegistry, RegistryAccess, RegistryApi, RegistrySettings,
 };
 pub use source::{Fetched, Lifetime, Listing, Lookup, SchemaSource, SourceError, Validators};
+pub use standing::Standing;
 pub use subject::{SubjectStrategy, WantedSubject};
 pub use template::Template;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Listed, Schema, SchemaRef};
+use super::{Listed, Schema, SchemaRef, Standing};
 
 /// A look-up under way.
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Arc<Fetched>, SourceError>> + Send + 'a>>;
@@ -66,6 +66,11 @@ pub trait SchemaSource: Send + Sync + 'static {
     fn latest<'a>(&'a self, globs: &'a [String]) -> Listing<'a> {
         let _ = globs;
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// How those who are asked stand, for people who look.
+    fn standings(&self) -> Vec<Standing> {
+        Vec::new()
     }
 }
 

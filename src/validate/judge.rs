@@ -35,6 +35,9 @@ pub struct MemorySpent {
     pub needed: usize,
 }
 
+/// What the detail of a rejection begins with that is about the key. That of a value does not: there a path is followed by
+/// a place.
+const OF_KEY: &str = "key: ";
 /// What is walked in one turn, as [`RecordReader::spent`] counts it.
 const TURN_BYTES: usize = 128 * KIB;
 
@@ -283,7 +286,12 @@ impl Look<'_> {
             let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
             match self.record(&record, metadata.facts(), memos, words) {
                 Outcome::Accepted => verdict.accept(),
-                Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
+                Outcome::Rejected(rejection) => {
+                    if verdict.rejected().is_empty() {
+                        verdict.name_schema(self.named(&record, metadata.facts(), &rejection));
+                    }
+                    verdict.reject(record.batch_index, rejection);
+                }
                 Outcome::Unknown(reference, error) => {
                     verdict.abstain(record.batch_index, reference, || unknown(reference, error));
                 }
@@ -348,7 +356,7 @@ impl Look<'_> {
             match self.any_claim(Side::Key, key, facts, memo_of_keys, words) {
                 Outcome::Accepted => {}
                 Outcome::Rejected(Rejection { reason, detail }) => {
-                    return Rejection::new(reason, format!("key: {detail}")).into();
+                    return Rejection::new(reason, format!("{OF_KEY}{detail}")).into();
                 }
                 unknown @ Outcome::Unknown(..) => {
                     return match self.value(record, facts, memo, words) {
@@ -432,6 +440,30 @@ impl Look<'_> {
         let Self { judge, policy, resolved } = self;
         let side = memo.side;
         memo.find(written, |known| judge.find(side, written, known, policy, resolved))
+    }
+
+    /// The schema that a record names which does not pass, for people who read of it.
+    #[cold]
+    fn named(
+        &self,
+        record: &Record<'_>,
+        facts: Facts<'_, '_>,
+        rejection: &Rejection,
+    ) -> Option<String> {
+        let naming = &self.policy.naming;
+        let of_key = naming.key.is_some() && rejection.detail.starts_with(OF_KEY);
+        let (side, bytes) =
+            if of_key { (Side::Key, record.key?) } else { (Side::Value, record.value?) };
+        let reader = naming.reader(side);
+        let claim = if reader.conventions.is_headers_only() {
+            reader.own(facts).ok()?
+        } else {
+            let claims = reader.in_headers(facts).ok()?;
+            let unframed = || Some(unframe(reader.conventions.prefix?, bytes).ok()?.0);
+            claims.first().or_else(unframed)?
+        };
+        let reference = claim.written.reference(&self.judge.references).ok()?;
+        Some(reference.shown())
     }
 
     /// Whether two references that are written differently name one schema.

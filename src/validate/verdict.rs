@@ -69,6 +69,8 @@ pub struct PartitionVerdict {
     fault: Option<BatchFault>,
     records: u64,
     rejected: Vec<RejectedRecord>,
+    /// The schema that the first of them names.
+    rejected_schema: Option<String>,
     rejected_by_reason: [u64; Reason::ALL.len()],
     unknown: Vec<SchemaRef>,
     /// The same, to be found among at once: one batch can name a thousand schemas a million times.
@@ -94,6 +96,11 @@ impl PartitionVerdict {
         if self.names_more() {
             self.rejected.push(RejectedRecord { batch_index, rejection });
         }
+    }
+
+    /// Takes note of the schema that the first record names that does not pass.
+    pub(super) fn name_schema(&mut self, shown: Option<String>) {
+        self.rejected_schema = shown;
     }
 
     /// Whether one more record that does not pass will be named, and what is wrong with it be read.
@@ -134,6 +141,12 @@ impl PartitionVerdict {
     #[must_use]
     pub fn rejected(&self) -> &[RejectedRecord] {
         &self.rejected
+    }
+
+    /// The schema that the first of them names, fit to be shown; `None` where it names none that can be read.
+    #[must_use]
+    pub fn rejected_schema(&self) -> Option<&str> {
+        self.rejected_schema.as_deref()
     }
 
     /// How many records certainly do not pass.

@@ -116,11 +116,21 @@ pub async fn read_frame(reading: &mut (impl AsyncRead + Unpin)) -> Option<Bytes>
 
 /// A request as it travels, size included.
 pub fn frame<R: Request>(correlation_id: i32, version: i16, request: &R) -> Bytes {
+    frame_of("test-client", correlation_id, version, request)
+}
+
+/// The same of a client with this name.
+pub fn frame_of<R: Request>(
+    client_id: &str,
+    correlation_id: i32,
+    version: i16,
+    request: &R,
+) -> Bytes {
     let header = RequestHeader::default()
         .with_request_api_key(R::KEY)
         .with_request_api_version(version)
         .with_correlation_id(correlation_id)
-        .with_client_id(Some(StrBytes::from_static_str("test-client")));
+        .with_client_id(Some(StrBytes::from_string(client_id.to_owned())));
     let mut payload = BytesMut::new();
     header.encode(&mut payload, R::header_version(version)).unwrap();
     request.encode(&mut payload, version).unwrap();

@@ -39,6 +39,11 @@ impl Guardian {
         self.order(&format!("watch {process}\n"));
     }
 
+    /// From now on `process` is killed at the end with all of its group.
+    pub fn watch_group(&self, process: u32) {
+        self.order(&format!("watch -{process}\n"));
+    }
+
     /// `process` has ended, or is about to be waited for: its number may soon mean another process.
     pub fn forget(&self, process: u32) {
         self.order(&format!("forget {process}\n"));

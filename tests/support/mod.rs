@@ -51,4 +51,5 @@ pub mod sidecar;
 pub mod traffic;
 pub mod valve;
 pub mod wait;
+pub mod webdriver;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! Says whether the foreign programs that a test needs are there. Where they are not, a test is skipped out loud,
 //! except where they are required: with `CI` or `SCHEMAWARD_REQUIRE_REAL=1` set, their absence is a failure, and with
-//! `SCHEMAWARD_REQUIRE_NODE=1` or `SCHEMAWARD_REQUIRE_GO=1` that of Node or Go.
+//! `SCHEMAWARD_REQUIRE_NODE=1`, `SCHEMAWARD_REQUIRE_GO=1` or `SCHEMAWARD_REQUIRE_CHROMIUM=1` that of Node, Go or Chromium.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -35,6 +35,14 @@ pub fn kcat() -> Result<(), String> {
 /// What is missing.
 pub fn prometheus() -> Result<(), String> {
     ["prometheus", "promtool"].into_iter().try_for_each(program)
+}
+
+/// Chromium and its driver; they alone are required by `SCHEMAWARD_REQUIRE_CHROMIUM=1`.
+///
+/// # Errors
+/// What is missing.
+pub fn chromium() -> Result<(), String> {
+    ["chromium", "chromedriver"].into_iter().try_for_each(program)
 }
 
 /// Node and its package tool.

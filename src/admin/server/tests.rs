@@ -8,20 +8,23 @@ use tokio::{
 
 use super::*;
 use crate::{
-    admin::{BrokerFact, StatusFacts},
+    admin::{BrokerFact, StatusFacts, TopicFact, TopicsFact},
     health::Latch,
 };
 
 struct Fake;
 
 impl StatusSource for Fake {
-    fn facts(&self) -> StatusFacts {
+    fn facts(&self, topic: &str) -> StatusFacts {
         let broker = BrokerFact {
             node_id: 1,
             address: "kafka:9092".into(),
             advertised: "proxy:9101".into(),
+            local_port: Some(9101),
         };
-        StatusFacts { connections: 3, brokers: vec![broker], ..StatusFacts::default() }
+        let asked = TopicFact { topic: topic.to_owned(), ..TopicFact::default() };
+        let topics = TopicsFact { items: vec![asked], ..TopicsFact::default() };
+        StatusFacts { connections: 3, brokers: vec![broker], topics, ..StatusFacts::default() }
     }
 }
 
@@ -62,7 +65,8 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 }
 
 async fn get_with(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
     let answer = ask(address, &request).await;
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer)
@@ -118,13 +122,81 @@ async fn the_status_is_json_with_the_facts() {
 }
 
 #[tokio::test]
-async fn the_page_may_load_nothing() {
+async fn the_status_is_asked_for_some_topics() {
     let running = running(None).await;
-    let (status, answer) = get(running.full, "/").await;
-    assert_eq!(status, 200);
-    assert!(answer.contains("content-security-policy: default-src 'none';"), "{answer}");
-    assert!(answer.contains("x-content-type-options: nosniff"));
-    assert!(answer.contains("kafka:9092"));
+    for (query, expected) in [
+        ("", ""),
+        ("?topic=orders", "orders"),
+        ("?x=1&topic=%3Ca%26b%3E+c&topic=other", "<a&b> c"),
+        ("?topic", ""),
+        ("?topic=%ff%zz", "\u{fffd}%zz"),
+    ] {
+        let (status, answer) = get(running.full, &format!("/status{query}")).await;
+        assert_eq!(status, 200, "{query}");
+        let body: serde_json::Value =
+            serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(body["topics"]["items"][0]["topic"], expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_the_same_for_everybody_and_tells_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "secret\n").unwrap();
+    let mut bodies = Vec::new();
+    for token_file in [None, Some(path)] {
+        let running = running(token_file).await;
+        let (status, answer) = get(running.full, "/").await;
+        assert_eq!(status, 200);
+        for header in [
+            "content-type: text/html; charset=utf-8",
+            "content-security-policy: default-src 'none';",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+            "x-frame-options: DENY",
+        ] {
+            assert!(answer.contains(header), "{header}: {answer}");
+        }
+        let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+        for fact in ["kafka:9092", "9101", "secret", env!("CARGO_PKG_VERSION")] {
+            assert!(!body.contains(fact), "{fact}");
+        }
+        bodies.push(body);
+    }
+    assert!(bodies[0] == bodies[1]);
+}
+
+/// A page from elsewhere whose own name leads to this machine must not read what is here.
+#[tokio::test]
+async fn without_a_token_nothing_is_told_to_those_who_come_by_another_name() {
+    let with_host = async |address, host: &str| {
+        let request = format!("GET /status HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        ask(address, &request).await.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    let open = running(None).await;
+    for (host, expected) in [
+        ("127.0.0.1:9464", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9464", 200),
+        ("localhost:9464", 200),
+        ("LocalHost", 200),
+        ("schemaward.localhost", 200),
+        ("attacker.example:9464", 421),
+        ("localhost.attacker.example", 421),
+        ("127.0.0.1.attacker.example", 421),
+        ("", 421),
+        ("a b", 421),
+    ] {
+        assert_eq!(with_host(open.full, host).await, expected, "{host}");
+    }
+    assert_eq!(with_host(open.probes, "attacker.example").await, 404, "what is there is for all");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "secret\n").unwrap();
+    let guarded = running(Some(path)).await;
+    assert_eq!(with_host(guarded.full, "proxy.example").await, 401, "the token is what counts");
 }
 
 #[tokio::test]
@@ -134,7 +206,8 @@ async fn the_probes_listener_tells_nothing_else() {
         assert_eq!(get(running.probes, path).await.0, 404, "{path}");
     }
     assert_eq!(get(running.full, "/x").await.0, 404);
-    let post = "POST /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let post =
+        "POST /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     assert!(ask(running.full, post).await.starts_with("HTTP/1.1 405"));
 }
 
@@ -144,7 +217,7 @@ async fn with_a_token_file_nothing_is_told_without_the_token() {
     let path = folder.path().join("token");
     std::fs::write(&path, "secret\n").unwrap();
     let running = running(Some(path.clone())).await;
-    for path in ["/", "/status", "/metrics", "/livez", "/readyz", "/x"] {
+    for path in ["/status", "/status?topic=a", "/metrics", "/livez", "/readyz", "/x", "/status/"] {
         let (status, answer) = get(running.full, path).await;
         assert_eq!(status, 401, "{path}");
         assert!(answer.contains("www-authenticate: Bearer\r\n"), "{answer}");

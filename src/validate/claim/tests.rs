@@ -558,3 +558,39 @@ fn a_json_schema_judges_json_and_nothing_else() {
     let judged = bench.judged(&accepts(&[Convention::ConfluentPrefix]), &framed);
     assert_eq!(judged, "payload_invalid: value at byte 0: above 5 (maximum)");
 }
+
+#[test]
+fn the_schema_that_a_rejected_record_names_is_told_of_the_side_that_is_wrong() {
+    let both = Some(Conventions::new(&[Convention::Headers, Convention::ConfluentPrefix]));
+    let keyed = RuleSettings {
+        conventions: both.clone().unwrap(),
+        key_conventions: both,
+        ..RuleSettings::default()
+    };
+    let plain = RuleSettings::default();
+    let of = |value: &[u8]| OwnedRecord::of(value.to_vec()).with("content-type", "avro");
+    let with_key = |record, key: &[u8]| OwnedRecord { key: Some(key.to_vec()), ..record };
+    let (bad, good) = (of(&[9]).with("schema-id", "42"), of(&[1]).with("schema-id", "42"));
+    let id = |id| Some(format!("http://registry/schemas/ids/{id}"));
+    let rows = [
+        (&plain, bad.clone(), id(42)),
+        (&plain, of(&[9]), None),
+        (&plain, of(&[9]).with("schema-id", "ftp://x"), None),
+        (&keyed, bad, id(42)),
+        (&keyed, OwnedRecord::of([0, 0, 0, 0, 42, 9]), id(42)),
+        (&keyed, OwnedRecord::of([9]), None),
+        (&keyed, with_key(good.clone(), b"\0\0\0\0\x07\x02"), id(7)),
+        (&keyed, with_key(good, b"x"), None),
+    ];
+    let bench = Bench::new();
+    for (row, (rule, record, expected)) in rows.into_iter().enumerate() {
+        let policy = TopicPolicy::new(rule, &HeaderNames::default());
+        let bytes = batch(Flavour::Plain, &[record]);
+        let mut workspace = Workspace::default();
+        let verdict =
+            bench.judge.walk(&bytes, &policy, &bench.resolved, &mut workspace, &mut Unlimited);
+        let verdict = verdict.unwrap();
+        assert_eq!(verdict.rejected_records(), 1, "row {row}");
+        assert_eq!(verdict.rejected_schema().map(str::to_owned), expected, "row {row}");
+    }
+}
