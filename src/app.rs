@@ -24,12 +24,14 @@ use crate::{
         gateway::Gateway,
         listener::{self, BindError, House, Leads, Listener},
         probe,
+        quarantine::DeadLetters,
         sequence_guard::SequenceGuard,
-        settings::Routing,
+        settings::{Routing, UpstreamSettings},
         topic_ids::TopicIds,
         upstream::{TcpDial, Upstream},
         warm_up::warm_up,
     },
+    quarantine,
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
     status::{self, CacheMetrics, Status},
@@ -97,6 +99,7 @@ impl App {
         let metrics = Metrics::new(config.metrics.max_topics);
         let tls = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
         let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, tls));
+        let own_upstream = quarantine_upstream(&config, &upstream)?;
         let tls = config.listen.tls.clone().map(TlsServer::new).transpose()?;
         let source = schema_source(&config, &metrics)?;
         let schema_files = source.keep_up(&metrics);
@@ -120,6 +123,9 @@ impl App {
         if let Some(tls) = upstream.tls() {
             tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
         }
+        if let Some(tls) = own_upstream.tls().filter(|_| !Arc::ptr_eq(&own_upstream, &upstream)) {
+            tasks.spawn(tls.keep_up(Arc::clone(&gateway.metrics)));
+        }
         let house = House::new(&config.listen, tls, Arc::clone(&upstream), Arc::clone(&gateway));
         let house = Arc::new(house);
         for listener in listeners {
@@ -127,6 +133,7 @@ impl App {
         }
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
+        tasks.spawn(quarantine::run(Arc::clone(&gateway), own_upstream));
         tasks.spawn(report(Arc::clone(&gateway)));
         let references = References::new(&config.registry);
         let wanted = config.registry.warm_up.clone();
@@ -193,8 +200,9 @@ impl App {
         // Nobody listens any more only if every connection has ended.
         let _ = self.drain.send(true);
         let metrics = Arc::clone(&self.gateway.metrics);
+        let dead_letters = &self.gateway.dead_letters;
         let ended = async {
-            while metrics.connections() > 0 {
+            while metrics.connections() > 0 || dead_letters.queued_bytes() > 0 {
                 sleep(DRAIN_POLL).await;
             }
         };
@@ -233,6 +241,20 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     };
     told().await;
     app.drain_unless(told()).await
+}
+
+/// As whom copies of refused batches come to the brokers: with a login of their own, or as everything else.
+fn quarantine_upstream(
+    config: &Config,
+    upstream: &Arc<Upstream>,
+) -> Result<Arc<Upstream>, AppError> {
+    if config.quarantine.sasl.is_none() {
+        return Ok(Arc::clone(upstream));
+    }
+    let sasl = config.quarantine.sasl.clone();
+    let settings = UpstreamSettings { sasl, ..config.upstream.clone() };
+    let tls = config.upstream.tls.clone().map(TlsClient::new).transpose()?;
+    Ok(Arc::new(Upstream::new(&settings, TcpDial, tls)))
 }
 
 /// Where schemas come from.
@@ -277,6 +299,7 @@ pub fn gateway_over(
         },
         guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
         budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
+        dead_letters: Arc::new(DeadLetters::new(config.quarantine.clone())),
         metrics,
         rejections: RejectionLog::new(),
         ends: EndLog::default(),
@@ -288,10 +311,11 @@ pub fn gateway_over(
 
 /// Has levels and notes read off the running parts when somebody asks.
 fn watch(gateway: &Gateway, readiness: &Readiness) {
-    let Gateway { cluster, budget, guard, metrics, .. } = gateway;
+    let Gateway { cluster, budget, guard, dead_letters, metrics, .. } = gateway;
     metrics.expect_requests(api::LABELS);
     let (addresses, budget, guard) = (cluster.addresses.clone(), budget.clone(), guard.clone());
-    metrics.read_levels_with(move || status::levels(&addresses, &budget, &guard));
+    let dead_letters = dead_letters.clone();
+    metrics.read_levels_with(move || status::levels(&addresses, &budget, &guard, &dead_letters));
     let addresses = cluster.addresses.clone();
     readiness.note_with(move || status::note(&addresses));
 }

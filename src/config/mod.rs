@@ -7,6 +7,7 @@ mod error;
 mod listen;
 mod naming;
 mod node;
+mod quarantine;
 mod registry;
 mod section;
 mod sections;
@@ -33,7 +34,10 @@ use crate::{
     metrics::MetricsSettings,
     proxy::{
         sasl::credentials::Credentials,
-        settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
+        settings::{
+            ClientAuth, ClientLogins, ListenSettings, QuarantineSettings, TimeSettings,
+            UpstreamSettings,
+        },
     },
     schema::{CacheSettings, CredentialFiles, RegistrySettings},
     tls::{TlsClient, TlsServer},
@@ -75,6 +79,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// Bounds of the sequence guard (`sequence_guard`).
     pub sequence_guard: SequenceGuardSettings,
+    /// Copies of refused batches (`quarantine`).
+    pub quarantine: QuarantineSettings,
 }
 
 /// Bounds of the table of open sequence gaps.
@@ -152,8 +158,14 @@ impl Config {
     /// What is wrong with the files that are read again while the proxy runs.
     #[must_use]
     pub fn unreadable(&self) -> Option<String> {
-        let faulty = self.upstream.sasl.as_ref().and_then(|sasl| Credentials::read(sasl).err());
-        let login = faulty.map(|error| format!("upstream.sasl: {error}"));
+        let logins = [
+            ("upstream.sasl", self.upstream.sasl.as_ref()),
+            ("quarantine.sasl", self.quarantine.sasl.as_ref()),
+        ];
+        let login = logins.into_iter().find_map(|(key, sasl)| {
+            let error = Credentials::read(sasl?).err()?;
+            Some(format!("{key}: {error}"))
+        });
         login.or_else(|| {
             let mut registries = self.registry.registries();
             registries.find_map(|(url, access)| {

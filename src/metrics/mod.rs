@@ -1,6 +1,7 @@
 //! Every Prometheus family in one place. Counting is atomics only; a scrape takes no lock that traffic waits for.
 
 mod levels;
+mod quarantine;
 mod registry;
 mod topics;
 
@@ -11,9 +12,12 @@ use prometheus::{
     core::Collector,
 };
 
-use self::{levels::LevelGauges, registry::RegistryCounters, topics::Topics};
+use self::{
+    levels::LevelGauges, quarantine::QuarantineCounters, registry::RegistryCounters, topics::Topics,
+};
 pub use self::{
     levels::Levels,
+    quarantine::QuarantineOutcome,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
 };
@@ -245,6 +249,7 @@ pub struct Metrics {
     registry_requests: HashMap<&'static str, IntCounter>,
     registry_request_seconds: Histogram,
     registry_counters: RegistryCounters,
+    quarantine: QuarantineCounters,
     cache_entries: IntGauge,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
@@ -307,6 +312,7 @@ impl Metrics {
                 &REGISTRY_BUCKETS,
             ),
             registry_counters: RegistryCounters::new(&families),
+            quarantine: QuarantineCounters::new(&families),
             cache_entries: families.gauge("schema_cache_entries", "Schemas in the cache."),
             cache_hits: families
                 .counter("schema_cache_hits_total", "Look-ups that the cache answered."),
@@ -369,6 +375,11 @@ impl Metrics {
     /// Counts what went wrong between schemaward and a broker.
     pub fn upstream_error(&self, kind: UpstreamErrorKind) {
         count(&self.upstream_errors, UpstreamErrorKind::ALL.iter().position(|one| *one == kind));
+    }
+
+    /// Counts records of refused batches that were to be copied.
+    pub fn quarantined(&self, outcome: QuarantineOutcome, records: u64) {
+        self.quarantine.count(outcome, records);
     }
 
     /// Counts a reload of the configuration.

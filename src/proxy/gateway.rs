@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    budget::MemoryBudget, cluster_view::ClusterView, end_log::EndLog,
+    budget::MemoryBudget, cluster_view::ClusterView, end_log::EndLog, quarantine::DeadLetters,
     sequence_guard::SequenceGuard, settings::TimeSettings,
 };
 use crate::{
@@ -28,6 +28,8 @@ pub struct Gateway {
     pub guard: Arc<SequenceGuard>,
     /// What unfinished work may hold.
     pub budget: Arc<MemoryBudget>,
+    /// Copies of refused batches that are on their way.
+    pub dead_letters: Arc<DeadLetters>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is logged of rejections.

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
+    sync::oneshot,
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -16,6 +17,7 @@ use super::{
     budget::Holding,
     gateway::Gateway,
     peer::Peer,
+    quarantine::{Copying, Failure, NotWritten, Outcome, Refused},
     report::{Report, Topic},
     sequence_guard::{GapTicket, SequencedBatch},
 };
@@ -131,6 +133,21 @@ struct Desk<'a> {
     request: &'a ProduceRequest<'a>,
     planner: Planner<'a>,
     tickets: Vec<GapTicket>,
+    /// Refused batches that have to be copied, and the schemas that were found for them.
+    to_copy: Vec<ToCopy<'a>>,
+    resolved: Resolved,
+}
+
+/// A refused batch that has to be copied.
+struct ToCopy<'a> {
+    at: At,
+    topic: Arc<Topic>,
+    to: Arc<str>,
+    partition: i32,
+    record_set: &'a [u8],
+    /// `Err`: why it cannot be.
+    reason: Result<Reason, NotWritten>,
+    records: u64,
 }
 
 impl ProduceGate {
@@ -156,11 +173,21 @@ impl ProduceGate {
     ) -> Result<Judged, WireError> {
         let request = ProduceRequest::parse(frame.frame())?;
         let planner = Planner::new(&request);
-        let mut desk = Desk { request: &request, planner, tickets: Vec::new() };
+        let mut desk = Desk {
+            request: &request,
+            planner,
+            tickets: Vec::new(),
+            to_copy: Vec::new(),
+            resolved: Resolved::new(),
+        };
         self.refuse_duplicates(&mut desk);
         let open = self.first_look(&mut desk).await;
         if !open.cases.is_empty() {
             self.second_look(&mut desk, open, arrived).await;
+        }
+        if !desk.to_copy.is_empty() {
+            // Apart from the request's own state: it is seldom, and large.
+            Box::pin(self.quarantine(&mut desk)).await;
         }
         self.rest();
         let Desk { planner, tickets, .. } = desk;
@@ -262,7 +289,7 @@ impl ProduceGate {
                 again = resolved.len().saturating_mul(LOOK_AGAIN_FACTOR);
                 self.look_again(desk, &mut cases, &resolved).await;
                 if cases.is_empty() {
-                    return;
+                    break;
                 }
                 self.rest();
             }
@@ -272,6 +299,7 @@ impl ProduceGate {
                 self.settle(desk, &case, &verdict);
             }
         }
+        desk.resolved = resolved;
     }
 
     /// Decides what can be decided with the schemas that have come, and keeps the rest in `cases`.
@@ -428,7 +456,7 @@ impl ProduceGate {
     }
 
     /// Decides a partition by its verdict; counts, logs and guards.
-    fn settle(&self, desk: &mut Desk<'_>, case: &Case<'_>, verdict: &PartitionVerdict) {
+    fn settle<'a>(&self, desk: &mut Desk<'a>, case: &Case<'a>, verdict: &PartitionVerdict) {
         let topic = &case.topic;
         match desk.planner.judged(case.at, &topic.policy, verdict) {
             Action::Forward => {
@@ -441,27 +469,34 @@ impl ProduceGate {
                     verdict.unknown().iter().for_each(|reference| schemas.prefetch(reference));
                 }
             }
-            Action::Refuse(_) => {
+            Action::Refuse(refusal) => {
+                let code = refusal.code;
                 self.report(desk.request, topic, case.partition).refused(verdict);
                 self.withhold(desk, case);
+                let reason = match verdict.fault() {
+                    Some(_) => Err(NotWritten::Undecodable),
+                    None => Ok(verdict.first_reason()),
+                };
+                self.note_to_copy(desk, case, code, reason, verdict.records());
             }
         }
     }
 
-    fn refuse_case(&self, desk: &mut Desk<'_>, case: &Case<'_>, fault: &BatchFault) {
+    fn refuse_case<'a>(&self, desk: &mut Desk<'a>, case: &Case<'a>, fault: &BatchFault) {
         if fault.reason != Reason::SequenceGap {
             self.withhold(desk, case);
         }
+        self.note_to_copy(desk, case, fault.code, Err(NotWritten::Undecodable), 0);
         desk.planner.refuse(case.at, fault);
         self.report(desk.request, &case.topic, case.partition).fault(fault);
     }
 
     /// Refuses a partition whose policy does not matter or cannot be known.
-    fn refuse(
+    fn refuse<'a>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'a>,
         at: At,
-        key: TopicKey<'_>,
+        key: TopicKey<'a>,
         partition: i32,
         fault: &BatchFault,
     ) {
@@ -473,6 +508,8 @@ impl ProduceGate {
         }
         if let Some(topic) = self.topic(key) {
             self.report(desk.request, &topic, partition).fault(fault);
+            let case = Case { at, key, topic, partition, record_set, sequence: None };
+            self.note_to_copy(desk, &case, fault.code, Err(NotWritten::Undecodable), 0);
         } else {
             let other = self.gateway.metrics.topic("");
             other.records(RecordVerdict::Rejected, Some(fault.reason), 1);
@@ -489,6 +526,94 @@ impl ProduceGate {
         let client_id = request.client_id.map(str::as_bytes);
         let (rejections, peer) = (&self.gateway.rejections, self.peer.address);
         Report { rejections, peer, client_id, topic, partition }
+    }
+
+    /// Takes note that a refused batch has to be copied, unless it comes again anyway.
+    fn note_to_copy<'a>(
+        &self,
+        desk: &mut Desk<'a>,
+        case: &Case<'a>,
+        code: ErrorCode,
+        reason: Result<Reason, NotWritten>,
+        records: u64,
+    ) {
+        let Some(to) = &case.topic.dead_letters else { return };
+        if !comes_again(code) {
+            let (at, partition, record_set) = (case.at, case.partition, case.record_set);
+            let (topic, to) = (Arc::clone(&case.topic), Arc::clone(to));
+            desk.to_copy.push(ToCopy { at, topic, to, partition, record_set, reason, records });
+        }
+    }
+
+    /// Has the refused batches copied, and waits for it in order to tell where it failed, up to the deadline.
+    async fn quarantine(&mut self, desk: &mut Desk<'_>) {
+        let deadline = Instant::now() + self.gateway.dead_letters.deadline();
+        // Who is not answered need not wait.
+        let waits = desk.request.acks != 0 && !self.peer.is_gone();
+        let mut awaited = Vec::new();
+        for batch in std::mem::take(&mut desk.to_copy) {
+            match self.copy(desk, &batch, deadline).await {
+                Ok(outcome) => awaited.push((batch, outcome)),
+                Err(why) => self.not_copied(desk, &batch, why),
+            }
+        }
+        for (batch, outcome) in awaited.into_iter().filter(|_| waits) {
+            let failure = match timeout_at(deadline, outcome).await {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(failure))) => failure,
+                Ok(Err(_)) => NotWritten::Ending.into(),
+                Err(_) => NotWritten::Deadline.into(),
+            };
+            desk.planner.add(batch.at, &format!("; not quarantined: {failure}"));
+        }
+    }
+
+    /// Copies one batch into the queue, in turns.
+    async fn copy(
+        &mut self,
+        desk: &Desk<'_>,
+        batch: &ToCopy<'_>,
+        deadline: Instant,
+    ) -> Result<oneshot::Receiver<Outcome>, NotWritten> {
+        let reason = batch.reason?;
+        let said = desk.planner.refusal(batch.at).and_then(|refusal| refusal.message.clone());
+        let refused = Refused {
+            to: Arc::clone(&batch.to),
+            topic: &batch.topic.name,
+            partition: batch.partition,
+            record_set: batch.record_set,
+            reason,
+            message: said.unwrap_or_default(),
+            client_id: desk.request.client_id,
+        };
+        let Self { gateway, workspace, holding, busy, .. } = self;
+        let mut copying: Copying<'_> = gateway.dead_letters.begin(&refused, holding.sibling())?;
+        let used = workspace.scratch.held_bytes();
+        let mut grant = Grant { holding, used };
+        let policy = &batch.topic.policy;
+        let judge = &gateway.judge;
+        let mut walk = judge.begin(batch.record_set, policy, &desk.resolved, workspace, &mut grant);
+        loop {
+            let started = Instant::now();
+            let over = copying.turn(&mut walk)?;
+            *busy = busy.saturating_add(started.elapsed());
+            if *busy >= YIELD_AFTER {
+                *busy = Duration::ZERO;
+                tokio::task::yield_now().await;
+            }
+            if over {
+                return gateway.dead_letters.send(copying, deadline);
+            }
+        }
+    }
+
+    fn not_copied(&self, desk: &mut Desk<'_>, batch: &ToCopy<'_>, why: NotWritten) {
+        let failure = Failure { of: batch.records, ..why.into() };
+        let Gateway { metrics, dead_letters, .. } = &*self.gateway;
+        // What cannot be taken apart counts as one: how many records it declares is not to be believed.
+        metrics.quarantined(why.outcome(), batch.records.max(1));
+        dead_letters.failed(&batch.to, &batch.topic.name, batch.partition, &failure, "");
+        desk.planner.add(batch.at, &format!("; not quarantined: {failure}"));
     }
 
     /// Opens the gap that a withheld batch leaves, unless nobody will be told of it.
@@ -519,7 +644,7 @@ impl ProduceGate {
         let policy = self.gateway.policy.for_unnamed()?;
         let name = "";
         let metrics = self.gateway.metrics.topic(name);
-        Some(Arc::new(Topic { name: name.into(), policy, metrics }))
+        Some(Arc::new(Topic { name: name.into(), policy, metrics, dead_letters: None }))
     }
 
     fn topic_named(&mut self, name: &str) -> Arc<Topic> {
@@ -529,16 +654,30 @@ impl ProduceGate {
         if self.topics.len() >= MAX_TOPICS {
             self.topics.clear();
         }
+        let policy = self.gateway.policy.for_topic(name);
+        let dead_letters = self.gateway.policy.dead_letter_topic(name, &policy);
         let topic = Arc::new(Topic {
             name: name.into(),
-            policy: self.gateway.policy.for_topic(name),
+            policy,
             metrics: self.gateway.metrics.topic(name),
+            dead_letters,
         });
         if name.len() <= MAX_TOPIC_NAME_BYTES {
             self.topics.insert(name.into(), Arc::clone(&topic));
         }
         topic
     }
+}
+
+/// Whether producers send a batch again that is answered this.
+const fn comes_again(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CORRUPT_MESSAGE
+            | ErrorCode::NOT_ENOUGH_REPLICAS
+            | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::UNKNOWN_TOPIC_ID
+    )
 }
 
 /// Every partition of a request: its place, its topic, its index.

@@ -30,7 +30,7 @@ pub struct MemorySpent {
 }
 
 /// What is walked in one turn, as [`RecordReader::spent`] counts it.
-const TURN_BYTES: usize = 128 * KIB;
+pub(super) const TURN_BYTES: usize = 128 * KIB;
 
 /// Judges batches. Shared by all connections; holds no state of any of them.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) enum Found {
 }
 
 /// What became of one record.
-enum Outcome<'m> {
+pub(super) enum Outcome<'m> {
     Accepted,
     Rejected(Rejection),
     Unknown(&'m SchemaRef, Option<&'m SourceError>),
@@ -186,7 +186,7 @@ enum Way<'w> {
     Done,
 }
 
-impl Walk<'_> {
+impl<'w> Walk<'w> {
     /// Goes on for a turn: for some milliseconds at most, unless a single record takes longer. `None`: it goes on.
     ///
     /// # Errors
@@ -200,6 +200,23 @@ impl Walk<'_> {
     }
 
     fn turn(&mut self) -> Result<Turn, RecordError> {
+        self.go_on(|look, records, memos, verdict| match look.policy.naming.is_own() {
+            true => look.records::<OWN>(records, memos, verdict),
+            false => look.records::<EVERY>(records, memos, verdict),
+        })
+    }
+
+    /// Goes on with `walk` where the last turn ended.
+    #[inline]
+    pub(super) fn go_on(
+        &mut self,
+        walk: impl FnOnce(
+            &Look<'w>,
+            &mut RecordReader<'_>,
+            &mut Memos,
+            &mut PartitionVerdict,
+        ) -> Result<Turn, RecordError>,
+    ) -> Result<Turn, RecordError> {
         let Self { look, memos, way, verdict } = self;
         let mut records = match std::mem::replace(way, Way::Done) {
             Way::Batch { record_set, scratch, allowance } => {
@@ -210,10 +227,7 @@ impl Walk<'_> {
             Way::Records(records) => records,
             Way::Done => return Ok(Turn::Over),
         };
-        let paused = match look.policy.naming.is_own() {
-            true => look.records::<OWN>(&mut records, memos, verdict)?,
-            false => look.records::<EVERY>(&mut records, memos, verdict)?,
-        };
+        let paused = walk(look, &mut records, memos, verdict)?;
         if paused == Turn::Paused {
             *way = Way::Records(records);
         }
@@ -229,15 +243,15 @@ impl Drop for Walk<'_> {
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     Over,
     Paused,
 }
 
 /// What stays the same from record to record.
-struct Look<'w> {
+pub(super) struct Look<'w> {
     judge: &'w Judge,
-    policy: &'w TopicPolicy,
+    pub(super) policy: &'w TopicPolicy,
     resolved: &'w Resolved,
 }
 
@@ -259,7 +273,11 @@ impl Look<'_> {
             let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
             match self.record(&record, metadata.facts(), memos, words) {
                 Outcome::Accepted => verdict.accept(),
-                Outcome::Rejected(rejection) => verdict.reject(record.batch_index, rejection),
+                Outcome::Rejected(rejection) => {
+                    let schema =
+                        verdict.names_more().then(|| self.shown(&record, metadata.facts()));
+                    verdict.reject(record.batch_index, rejection, schema.flatten());
+                }
                 Outcome::Unknown(reference, error) => {
                     verdict.abstain(record.batch_index, reference, || unknown(reference, error));
                 }
@@ -268,8 +286,23 @@ impl Look<'_> {
         Ok(Turn::Paused)
     }
 
+    /// The schema that a record names for its value, fit to be shown; `None` if it names none that can be read.
+    #[cold]
+    pub(super) fn shown(&self, record: &Record<'_>, facts: Facts<'_, '_>) -> Option<Box<str>> {
+        let reader = self.policy.naming.reader(Side::Value);
+        let claim = match reader.conventions.is_headers_only() {
+            true => reader.own(facts).ok()?,
+            false => match (reader.in_headers(facts).ok()?.first(), reader.conventions.prefix) {
+                (Some(claim), _) => claim,
+                (None, prefix) => unframe(prefix?, record.value?).ok()?.0,
+            },
+        };
+        let reference = claim.written.reference(&self.judge.references).ok()?;
+        Some(reference.shown().into())
+    }
+
     #[inline]
-    fn record<'m>(
+    pub(super) fn record<'m>(
         &self,
         record: &Record<'_>,
         facts: Facts<'_, '_>,
@@ -463,7 +496,7 @@ fn no_subject(reference: &SchemaRef) -> Rejection {
     Rejection::new(Reason::SchemaNotAllowed, detail)
 }
 
-fn unknown(reference: &SchemaRef, error: Option<&SourceError>) -> String {
+pub(super) fn unknown(reference: &SchemaRef, error: Option<&SourceError>) -> String {
     match error {
         Some(error) => format!("schema {}: {error}", reference.shown()),
         None => format!("schema {}: no answer in time", reference.shown()),

@@ -33,13 +33,15 @@ pub struct RejectedRecord {
     pub batch_index: i32,
     /// Why.
     pub rejection: Rejection,
+    /// The schema that it names for its value, fit to be shown, where that can be read.
+    pub schema: Option<Box<str>>,
 }
 
 impl RejectedRecord {
     /// The text that the producer sees: `payload_invalid: record 3: …`.
     #[must_use]
     pub fn message(&self) -> String {
-        let Self { batch_index, rejection: Rejection { reason, detail } } = self;
+        let Self { batch_index, rejection: Rejection { reason, detail }, .. } = self;
         format!("{}: record {batch_index}: {detail}", reason.label())
     }
 }
@@ -86,13 +88,18 @@ impl PartitionVerdict {
         self.records += 1;
     }
 
-    pub(super) fn reject(&mut self, batch_index: i32, rejection: Rejection) {
+    pub(super) fn reject(
+        &mut self,
+        batch_index: i32,
+        rejection: Rejection,
+        schema: Option<Box<str>>,
+    ) {
         self.records += 1;
         if let Some(count) = self.rejected_by_reason.get_mut(slot(rejection.reason)) {
             *count += 1;
         }
         if self.names_more() {
-            self.rejected.push(RejectedRecord { batch_index, rejection });
+            self.rejected.push(RejectedRecord { batch_index, rejection, schema });
         }
     }
 
@@ -163,6 +170,12 @@ impl PartitionVerdict {
     #[must_use]
     pub const fn unknown_detail(&self) -> Option<&(i32, String)> {
         self.unknown_detail.as_ref()
+    }
+
+    /// Why the first record does not pass that is known not to; otherwise that it is not known whether one does.
+    #[must_use]
+    pub fn first_reason(&self) -> Reason {
+        self.rejected.first().map_or(Reason::RegistryUnavailable, |it| it.rejection.reason)
     }
 
     /// Whether nothing more can be learnt by waiting for schemas.
