@@ -19,7 +19,8 @@ use std::{
 
 use schemaward::{config::Config, metrics::Metrics, reason::Reason};
 
-const DOCUMENTS: [&str; 4] = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"];
+const DOCUMENTS: [&str; 5] =
+    ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "docs/quarantine.md"];
 
 #[test]
 fn the_readme_has_every_key_of_the_configuration_with_its_default() {

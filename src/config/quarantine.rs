@@ -103,6 +103,9 @@ pub(super) fn dead_letter_topic(
     move |value| match value {
         Value::Bool(false) => Ok(None),
         Value::Bool(true) => Ok(Some(usual.clone())),
+        // In quotes, and in JSON that was made of words: no topic is meant.
+        Value::Text(word) if word == "false" => Ok(None),
+        Value::Text(word) if word == "true" => Ok(Some(usual.clone())),
         Value::Text(_) => name(value).map(Some),
         other => Err(wanted("true, false or the name of a topic", other)),
     }

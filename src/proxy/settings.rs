@@ -216,7 +216,7 @@ impl Default for QuarantineSettings {
             credentials: QuarantineCredentials::Own,
             sasl: None,
             deadline: Duration::from_secs(2),
-            queue_bytes: 8 * MIB,
+            queue_bytes: 16 * MIB,
             max_connections: 16,
             compression: Compression::None,
         }

@@ -65,7 +65,6 @@ pub(super) struct Versions {
 }
 
 /// One request, and who waits for its answer.
-#[derive(Debug)]
 struct Ask {
     request: BytesMut,
     answer: oneshot::Sender<Frame>,

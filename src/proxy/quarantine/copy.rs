@@ -25,6 +25,8 @@ use crate::{
 const NEIGHBOUR: &str = "neighbour";
 /// Longest message of a copy.
 const MAX_MESSAGE_BYTES: usize = 2_048;
+/// The same of a neighbour: there may be thousands, and all of them say the same.
+const MAX_NEIGHBOUR_MESSAGE_BYTES: usize = 256;
 
 const REASON: &str = "schemaward.reason";
 const MESSAGE: &str = "schemaward.message";
@@ -87,7 +89,7 @@ impl DeadLetters {
             partition: refused.partition.to_string(),
             time: since.as_millis().to_string(),
             client_id: refused.client_id.map(|id| shown(id.as_bytes())),
-            message: clip(&refused.message),
+            message: clip(&refused.message, MAX_NEIGHBOUR_MESSAGE_BYTES),
             failed: None,
         })
     }
@@ -144,7 +146,7 @@ impl Copying<'_> {
     fn copy(&mut self, record: &Examined<'_>) -> Result<(), NotWritten> {
         let Examined { batch_index, body, finding, schema } = record;
         let (reason, own) = self.said(*batch_index, finding);
-        let message = own.as_deref().map_or(self.message, clip);
+        let message = own.as_deref().map_or(self.message, |own| clip(own, MAX_MESSAGE_BYTES));
         let index = batch_index.to_string();
         let known = [
             (REASON, Some(reason)),
@@ -189,8 +191,8 @@ fn not_copied(error: &CopyError) -> NotWritten {
     }
 }
 
-fn clip(text: &str) -> &str {
-    let mut end = text.len().min(MAX_MESSAGE_BYTES);
+fn clip(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -109,10 +109,11 @@ proptest! {
         let seen: Vec<_> = read.iter().map(|it| (it.offset, it.timestamp)).collect();
         let sent: Vec<_> = (0..).zip(deltas.iter().map(|delta| base + delta)).collect();
         prop_assert_eq!(seen, sent);
+        prop_assert_eq!(Batch::parse(&bytes).unwrap().header().base_sequence, -1);
         let most = deltas.iter().max().unwrap() + base;
         prop_assert_eq!(Batch::parse(&bytes).unwrap().header().max_timestamp, most);
         for record in &read {
-            prop_assert_eq!((record.producer_id, record.sequence, record.transactional), (-1, -1, false));
+            prop_assert_eq!((record.producer_id, record.transactional), (-1, false));
         }
     }
 }
