@@ -32,6 +32,8 @@ fn said<'a>(copy: &'a Copy, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn every_record_of_a_refused_batch_is_copied_with_what_is_wrong_with_it() {
     let mut world = World::new(ON).await;
+    // From here on the schema is at hand.
+    assert_eq!(world.produce("users", &TestBatch::of([good()])).await.code, 0);
     let records = [
         good().key("k"),
         bad(),
@@ -60,9 +62,20 @@ async fn every_record_of_a_refused_batch_is_copied_with_what_is_wrong_with_it() 
     assert_eq!((messages[0], messages[3]), (&*answer.message, &*answer.message));
     let named: Vec<_> = copies.iter().map(|copy| said(copy, "schema").is_some()).collect();
     assert_eq!(named, [true, true, false, false]);
-    assert!(world.received("users").iter().all(|it| it.record_set.is_none()), "nothing is stored");
+    assert_eq!(world.received("users").len(), 1, "nothing of it is stored");
     assert_eq!(world.received("users.rejected")[0].partition, 3, "of four partitions, the same");
     assert_eq!((world.counted("written"), world.counted("failed")), (4.0, 0.0));
+}
+
+#[tokio::test]
+async fn what_was_not_judged_because_another_record_is_bad_is_no_neighbour() {
+    let mut world = World::new(ON).await;
+    world.registry.mood(Mood::Status(503));
+    let records = [good(), TestRecord::bare(ADA), TestRecord::tombstone("k")];
+    assert_eq!(world.produce("users", &TestBatch::of(records)).await.code, 87);
+    let copies = world.copies("users.rejected");
+    let reasons: Vec<_> = copies.iter().map(|copy| said(copy, "reason").unwrap()).collect();
+    assert_eq!(reasons, ["unjudged", "missing_content_type", "neighbour"]);
 }
 
 #[test]

@@ -134,11 +134,11 @@ fn while_the_broker_of_the_copies_is_down_refusals_say_so() {
         assert!(message.contains("payload_invalid: record 0: "), "{message}");
         !message.contains("; not quarantined: ")
     };
-    assert!(kept(&producer.send(&[refused.clone()])));
+    assert!(kept(&producer.send(std::slice::from_ref(&refused))));
     kafka.pause(dead_leader);
-    assert!(!kept(&producer.send(&[refused.clone()])));
+    assert!(!kept(&producer.send(std::slice::from_ref(&refused))));
     kafka.resume(dead_leader);
-    while !kept(&producer.send(&[refused.clone()])) {}
+    while !kept(&producer.send(std::slice::from_ref(&refused))) {}
     let alive = kafka.node_ids().into_iter().find(|node| *node != dead_leader).unwrap();
     let copies = log_reader::stored(&kafka.address(alive).to_string(), "split.rejected", 0);
     assert!(copies.len() >= 2, "each that was acknowledged, and perhaps the one that was late");

@@ -23,6 +23,8 @@ use crate::{
 
 /// What stands in [`REASON`] where nothing is wrong with the record itself.
 const NEIGHBOUR: &str = "neighbour";
+/// The same where it was not judged: its schema was not at hand, and another record was bad enough.
+const UNJUDGED: &str = "unjudged";
 /// Longest message of a copy.
 const MAX_MESSAGE_BYTES: usize = 2_048;
 /// The same of a neighbour: there may be thousands, and all of them say the same.
@@ -179,7 +181,8 @@ impl Copying<'_> {
                 let message = format!("{}: record {batch_index}: {detail}", unjudged.label());
                 (unjudged.label(), Some(message))
             }
-            Finding::Good | Finding::Unknown(_) => (NEIGHBOUR, None),
+            Finding::Unknown(_) => (UNJUDGED, None),
+            Finding::Good => (NEIGHBOUR, None),
         }
     }
 }
