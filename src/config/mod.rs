@@ -129,10 +129,15 @@ impl Config {
     /// What is allowed and should not be, also in the files that are named.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let clear = self.upstream.sends_password_in_the_clear().then(|| {
-            "upstream.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
-                .to_owned()
+        let copies =
+            UpstreamSettings { sasl: self.quarantine.sasl.clone(), ..self.upstream.clone() };
+        let logins = [("upstream", &self.upstream), ("quarantine", &copies)];
+        let clear = logins.into_iter().filter_map(|(section, upstream)| {
+            upstream.sends_password_in_the_clear().then(|| format!(
+                "{section}.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
+            ))
         });
+        let clear: Vec<_> = clear.collect();
         let server = self.listen.tls.iter().map(TlsServer::check);
         let client = self.upstream.tls.iter().map(TlsClient::check);
         let registries = self.registry.registries();
