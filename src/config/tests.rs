@@ -481,7 +481,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "default_rule:\n  topics: [a]",
-        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, subjects, allow_subjects, sequence_guard, unknown_fields, conventions, key_conventions",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, subjects, allow_subjects, sequence_guard, unknown_fields, conventions, key_conventions, quarantine",
     ),
     (
         "default_rule:\n  conventions: []",

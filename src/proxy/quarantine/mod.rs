@@ -182,3 +182,37 @@ impl DeadLetters {
         self.log.failed(to, topic, partition, failure, cause);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_why_and_how_far_it_came() {
+        let table = [
+            (NotWritten::NoTopic, 0, "there is no dead-letter topic"),
+            (
+                NotWritten::Refused(ErrorCode(10)),
+                0,
+                "the broker refused the copy (error 10, MessageTooLarge)",
+            ),
+            (
+                NotWritten::Refused(ErrorCode(32_000)),
+                0,
+                "the broker refused the copy (error 32000)",
+            ),
+            (NotWritten::Deadline, 300, "not acknowledged in time, after 300 of 512 records"),
+        ];
+        for (why, written, expected) in table {
+            assert_eq!(Failure { why, written, of: 512 }.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_other_end_of_the_queue_is_given_once() {
+        let letters = DeadLetters::new(QuarantineSettings::default());
+        assert!(letters.consignments().is_some());
+        assert!(letters.consignments().is_none());
+        assert_eq!(letters.queued_bytes(), 0);
+    }
+}
