@@ -132,11 +132,11 @@ impl Config {
         let copies =
             UpstreamSettings { sasl: self.quarantine.sasl.clone(), ..self.upstream.clone() };
         let logins = [("upstream", &self.upstream), ("quarantine", &copies)];
-        let clear = logins.into_iter().filter_map(|(section, upstream)| {
-            upstream.sends_password_in_the_clear().then(|| format!(
-                "{section}.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
-            ))
-        });
+        let clear =
+            logins.into_iter().filter(|(_, upstream)| upstream.sends_password_in_the_clear());
+        let clear = clear.map(|(section, _)| format!(
+            "{section}.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
+        ));
         let clear: Vec<_> = clear.collect();
         let server = self.listen.tls.iter().map(TlsServer::check);
         let client = self.upstream.tls.iter().map(TlsClient::check);

@@ -65,7 +65,8 @@ impl Quarantine {
         bound: &Bound,
     ) {
         let settings = &self.settings;
-        if settings.queue_bytes > memory_budget {
+        // Where nothing is copied it does not matter.
+        if asked && settings.queue_bytes > memory_budget {
             let (queue, budget) = (show_size(settings.queue_bytes), show_size(memory_budget));
             let message = format!("{queue} is more than limits.memory_budget ({budget})");
             root.fail(root.origin(), "quarantine.queue_bytes", message);

@@ -263,7 +263,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "f.yaml:2: default_rule.quarantine: must be the name of a topic, of letters, digits, `.`, `_` and `-`, in which {topic} may stand once",
     ),
     (
-        "quarantine: {queue_bytes: 128MiB}",
+        "default_rule: {quarantine: true}\nquarantine: {credentials: none, queue_bytes: 128MiB}",
         "f.yaml: quarantine.queue_bytes: 128MiB is more than limits.memory_budget (64MiB)",
     ),
     (
