@@ -18,7 +18,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
-    build::{SchemaOrigin, Schemas, running},
+    build::{OwnWay, SchemaOrigin, Schemas, running},
     reload::{Parts, Reloader, Triggers},
 };
 pub use self::{
@@ -38,6 +38,7 @@ use crate::{
         settings::Routing,
         upstream::{TcpDial, Upstream},
     },
+    quarantine,
     schema::HttpSourceError,
     status::{self, Status},
     tls::{TlsClient, TlsFileError, TlsServer},
@@ -141,6 +142,9 @@ impl App {
         let keep_up = |tls: &TlsClient| Box::pin(tls.keep_up(Arc::clone(&metrics))) as _;
         let of_client = running(client.as_ref().map(keep_up));
         let upstream = Arc::new(Upstream::new(&config.upstream, TcpDial, client));
+        let copies = OwnWay::new(&config, &metrics)?;
+        let of_copies = copies.as_ref().map_or(&upstream, OwnWay::upstream);
+        let copying = quarantine::run(Arc::clone(&gateway), Arc::clone(of_copies));
         let house = House::new(&config.listen, server, Arc::clone(&upstream), Arc::clone(&gateway));
         let house = Arc::new(house);
         let mut tasks = JoinSet::new();
@@ -149,14 +153,24 @@ impl App {
         }
         let probing = probe::until_answered(Arc::clone(&gateway), upstream, Arc::clone(&readiness));
         tasks.spawn(probing);
+        tasks.spawn(copying);
         tasks.spawn(report(Arc::clone(&gateway)));
         tasks.spawn(history);
         // It serves until the very end: a drain can be watched.
         tasks.spawn(served.serve(std::future::pending()));
         config.warnings().iter().for_each(|warning| warn!("{warning}"));
         let (server, client) = (of_server, of_client);
-        let parts =
-            Parts { gateway: Arc::clone(&gateway), house, status, access, schemas, server, client };
+        let gateway_of_parts = Arc::clone(&gateway);
+        let parts = Parts {
+            gateway: gateway_of_parts,
+            house,
+            status,
+            access,
+            schemas,
+            server,
+            client,
+            copies,
+        };
         let reloader = Reloader::new(parts, config, triggers.file.as_ref());
         tasks.spawn(reloader.run(Triggers { requests, ..triggers }));
         info!(%bootstrap, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -214,8 +228,9 @@ impl App {
         // Nobody listens any more only if every connection has ended.
         let _ = self.drain.send(true);
         let metrics = Arc::clone(&self.gateway.metrics);
+        let dead_letters = &self.gateway.dead_letters;
         let ended = async {
-            while metrics.connections() > 0 {
+            while metrics.connections() > 0 || dead_letters.queued_bytes() > 0 {
                 sleep(DRAIN_POLL).await;
             }
         };
@@ -260,10 +275,11 @@ pub async fn run(file: ConfigFile, config: Config) -> Result<(), AppError> {
 
 /// Has levels and notes read off the running parts when somebody asks.
 fn watch(gateway: &Gateway, readiness: &Readiness) {
-    let Gateway { cluster, budget, guard, metrics, .. } = gateway;
+    let Gateway { cluster, budget, guard, dead_letters, metrics, .. } = gateway;
     metrics.expect_requests(api::LABELS);
     let (addresses, budget, guard) = (cluster.addresses.clone(), budget.clone(), guard.clone());
-    metrics.read_levels_with(move || status::levels(&addresses, &budget, &guard));
+    let dead_letters = dead_letters.clone();
+    metrics.read_levels_with(move || status::levels(&addresses, &budget, &guard, &dead_letters));
     let addresses = cluster.addresses.clone();
     readiness.note_with(move || status::note(&addresses));
 }

@@ -33,6 +33,7 @@ pub mod logging;
 pub mod metrics;
 pub mod protobuf;
 pub mod proxy;
+pub mod quarantine;
 pub mod reason;
 pub mod record;
 pub mod rejection_log;

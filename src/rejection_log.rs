@@ -25,12 +25,14 @@ pub struct RejectedBatch<'a> {
     pub client_id: Option<&'a [u8]>,
     /// Where the client is.
     pub peer: SocketAddr,
+    /// Which record of the batch, from 0, is the first that does not pass; `None`: it is the batch as a whole.
+    pub batch_index: Option<i32>,
+    /// The schema that this record names, fit to be shown, where that can be read.
+    pub schema: Option<&'a str>,
     /// Why.
     pub reason: Reason,
     /// Which record, and what is wrong with it.
     pub message: &'a str,
-    /// The schema that the record names, fit to be shown, if it names one.
-    pub schema: Option<&'a str>,
     /// What the topic's rule does about it.
     pub mode: Mode,
     /// What became of it.
@@ -151,6 +153,7 @@ impl RejectionLog {
 fn write(batch: &RejectedBatch<'_>, suppressed: u64) {
     let client_id = batch.client_id.map(shown).unwrap_or_default();
     let (topic, partition, peer) = (shown(batch.topic.as_bytes()), batch.partition, batch.peer);
+    let (batch_index, schema) = (batch.batch_index, batch.schema);
     let (reason, mode) = (batch.reason.label(), mode_label(batch.mode));
     let detail = cut(batch.message);
     let message = match batch.fate {
@@ -159,7 +162,8 @@ fn write(batch: &RejectedBatch<'_>, suppressed: u64) {
         Fate::Unjudged => "batch forwarded without a judgement",
     };
     tracing::warn!(
-        topic, partition, client_id, %peer, reason, mode, detail, suppressed, "{message}"
+        topic, partition, batch_index, client_id, %peer, reason, mode, schema, detail, suppressed,
+        "{message}"
     );
 }
 
@@ -235,9 +239,10 @@ mod tests {
             partition: 3,
             client_id: Some(b"app\n1"),
             peer: "127.0.0.1:5000".parse().unwrap(),
+            batch_index: Some(7),
+            schema: Some("orders/v1.avsc"),
             reason,
             message: "payload_invalid: record 0: id at byte 1: unexpected end",
-            schema: None,
             mode: Mode::Enforce,
             fate: Fate::Refused,
         }
@@ -252,12 +257,37 @@ mod tests {
         assert_eq!(line["message"], "batch rejected");
         assert_eq!(line["topic"], "orders");
         assert_eq!(line["partition"], 3);
+        assert_eq!(line["batch_index"], 7);
+        assert_eq!(line["schema"], "orders/v1.avsc");
         assert_eq!(line["client_id"], "app\\n1");
         assert_eq!(line["peer"], "127.0.0.1:5000");
         assert_eq!(line["reason"], "payload_invalid");
         assert_eq!(line["mode"], "enforce");
         assert_eq!(line["detail"], "payload_invalid: record 0: id at byte 1: unexpected end");
         assert_eq!(line["suppressed"], 0);
+    }
+
+    #[test]
+    fn a_batch_that_is_bad_as_a_whole_names_no_record_and_no_schema() {
+        let (log, _) = stopped();
+        let whole =
+            RejectedBatch { batch_index: None, schema: None, ..batch("a", Reason::BatchCorrupt) };
+        let lines = lines_of(|| log.rejected(&whole));
+        assert_eq!((lines[0].get("batch_index"), lines[0].get("schema")), (None, None));
+    }
+
+    #[test]
+    fn text_from_the_wire_is_cut_and_escaped() {
+        let (log, _) = stopped();
+        let long = "x".repeat(10_000);
+        let mut hostile = batch(&long, Reason::PayloadInvalid);
+        let client_id = [&[0x1b, b'[', b'"', b'\n', 0xff], long.as_bytes()].concat();
+        hostile.client_id = Some(&client_id);
+        let lines = lines_of(|| log.rejected(&hostile));
+        let text = |field: &str| lines[0][field].as_str().unwrap().to_owned();
+        assert_eq!(text("topic"), format!("{}{}", "x".repeat(256), '\u{2026}'));
+        let expected = format!(r#"\u{{1b}}[\"\n\xff{}{}"#, "x".repeat(251), '\u{2026}');
+        assert_eq!(text("client_id"), expected);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     metrics::{AvoidedRequest, Levels, Metrics},
     proxy::{
-        address_map::AddressMap, budget::MemoryBudget, gateway::Gateway,
+        address_map::AddressMap, budget::MemoryBudget, gateway::Gateway, quarantine::DeadLetters,
         sequence_guard::SequenceGuard,
     },
     schema::{CacheObserver, RequestOutcome, SourceObserver},
@@ -114,13 +114,19 @@ impl StatusSource for Status {
 
 /// The levels that a scrape shows.
 #[must_use]
-pub fn levels(addresses: &AddressMap, budget: &MemoryBudget, guard: &SequenceGuard) -> Levels {
+pub fn levels(
+    addresses: &AddressMap,
+    budget: &MemoryBudget,
+    guard: &SequenceGuard,
+    dead_letters: &DeadLetters,
+) -> Levels {
     Levels {
         memory_budget_bytes: whole(budget.capacity()),
         memory_budget_evictions: budget.evictions_total(),
         memory_budget_used_bytes: whole(budget.used()),
         memory_budget_waits: budget.waits_total(),
         nodes_outside_map: whole(addresses.outside_count()),
+        quarantine_queue_bytes: whole(dead_letters.queued_bytes()),
         sequence_gaps_open: whole(guard.open_gaps()),
     }
 }

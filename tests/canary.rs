@@ -251,7 +251,7 @@ impl World {
              rules:\n  - {{topics: [strict], tombstones: reject, mode: {mode}}}\n  \
              - {{topics: [narrow], allow_schemas: [\"9\"], mode: {mode}}}\n  \
              - {{topics: [present], allow_schemas: [\"9\"], check: metadata, mode: {mode}}}\n\
-             default_rule: {{mode: {mode}}}\n"
+             default_rule: {{mode: {mode}}}\nquarantine: {{credentials: none}}\n"
         );
         let proxy = Proxy::start(&[broker.address()], &registry.url(), &more).await;
         let client = Client::connect(&proxy.node(1)).await;
@@ -478,6 +478,23 @@ async fn a_canary_shows_up_nowhere_while_every_reason_is_provoked() {
     gone.send_bytes(format!("\0\0\x10\0\0\0\0\x09{CANARY}").as_bytes()).await;
     gone.send_bytes(CANARY.as_bytes()).await;
     drop(gone);
+    world.proxy.drain().await.unwrap();
+    assert_clean("the log after the drain", &log().text());
+}
+
+#[tokio::test]
+async fn a_canary_shows_up_nowhere_but_in_the_dead_letter_topic() {
+    let mut world = World::new("enforce, quarantine: true").await;
+    world.provoke().await;
+    let copies = || {
+        let received = world.broker.received().into_iter();
+        received.filter(|it| it.topic.ends_with(".rejected")).filter_map(|it| it.record_set)
+    };
+    assert!(copies().count() > 10, "refused batches are copied");
+    assert!(copies().any(|set| set.windows(CANARY.len()).any(|at| at == CANARY.as_bytes())));
+    world.assert_clean().await;
+    let written = "schemaward_quarantined_records_total{outcome=\"undecodable\"}";
+    assert!(world.proxy.metric(written) > 0.0, "some could not be copied, which was logged");
     world.proxy.drain().await.unwrap();
     assert_clean("the log after the drain", &log().text());
 }

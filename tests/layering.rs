@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("validate", VALIDATE),
     ("rejection_log", &["log_rate", "reason", "text", "validate"]),
     ("proxy", PROXY),
+    ("quarantine", &["limits", "metrics", "record", "wire", "validate", "proxy"]),
     ("admin", &["health", "metrics", "text"]),
     ("logging", &[]),
     ("config", CONFIG),
@@ -70,8 +71,8 @@ const PROXY: &[&str] = &[
 ];
 
 const CONFIG: &[&str] = &[
-    "limits", "text", "tls", "wire", "protobuf", "schema", "validate", "proxy", "admin", "logging",
-    "metrics",
+    "limits", "text", "tls", "record", "wire", "protobuf", "schema", "validate", "proxy", "admin",
+    "logging", "metrics",
 ];
 
 const STATUS: &[&str] =
@@ -117,6 +118,7 @@ const EVERYTHING_BELOW: &[&str] = &[
     "validate",
     "rejection_log",
     "proxy",
+    "quarantine",
     "admin",
     "logging",
     "config",

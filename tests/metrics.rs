@@ -24,7 +24,7 @@ const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fiel
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
-const FAMILIES: [(&str, &str); 30] = [
+const FAMILIES: [(&str, &str); 32] = [
     ("batches_total", "counter"),
     ("build_info", "gauge"),
     ("bytes_total", "counter"),
@@ -42,6 +42,8 @@ const FAMILIES: [(&str, &str); 30] = [
     ("nodes_outside_map", "gauge"),
     ("produce_broker_seconds", "histogram"),
     ("produce_own_seconds", "histogram"),
+    ("quarantine_queue_bytes", "gauge"),
+    ("quarantined_records_total", "counter"),
     ("records_total", "counter"),
     ("registry_circuits_open", "gauge"),
     ("registry_request_seconds", "histogram"),
@@ -117,7 +119,12 @@ async fn the_first_scrape_has_every_family_with_its_closed_labels_at_zero() {
     for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
         assert!(scrape.types.contains_key(name), "{name}");
     }
-    let closed: [(&str, &str, BTreeSet<&str>); 10] = [
+    let closed: [(&str, &str, BTreeSet<&str>); 11] = [
+        (
+            "quarantined_records_total",
+            "outcome",
+            ["failed", "queue_full", "timed_out", "undecodable", "written"].into(),
+        ),
         ("bytes_total", "direction", ["broker_to_client", "client_to_broker"].into()),
         (
             "clients_turned_away_total",

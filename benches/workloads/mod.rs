@@ -26,8 +26,9 @@ use schemaward::proxy::{
     gateway::Gateway,
     in_force::{Bounds, Judging},
     peer::Peer,
+    quarantine::DeadLetters,
     sequence_guard::{Identity, SequenceGuard},
-    settings::{ClientLogins, ListenSettings, TimeSettings},
+    settings::{ClientLogins, ListenSettings, QuarantineSettings, TimeSettings},
     topic_ids::TopicIds,
 };
 use schemaward::record::{Batch, Scratch, Unlimited};
@@ -242,6 +243,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
         },
         guard: Arc::new(SequenceGuard::new(10_000, Duration::from_secs(60))),
         budget: MemoryBudget::new(64 * MIB, Duration::from_secs(30)),
+        dead_letters: Arc::new(DeadLetters::new(QuarantineSettings::default())),
         metrics,
         rejections: RejectionLog::new(),
         ends: EndLog::default(),

@@ -16,12 +16,16 @@ use crate::{
         end_log::EndLog,
         gateway::Gateway,
         in_force::{Bounds, Judging},
+        quarantine::DeadLetters,
         sequence_guard::SequenceGuard,
+        settings::UpstreamSettings,
         topic_ids::TopicIds,
+        upstream::{TcpDial, Upstream},
     },
     rejection_log::RejectionLog,
     schema::{HttpSource, HttpSourceError, References, SchemaCache},
     status::CacheMetrics,
+    tls::{TlsClient, TlsFileError},
     validate::{judge::Judge, policy::Policy},
 };
 
@@ -70,6 +74,7 @@ pub fn gateway_over(
         },
         guard: Arc::new(SequenceGuard::new(guard.max_entries, guard.expiry)),
         budget: MemoryBudget::new(config.memory_budget, config.times.stall_timeout),
+        dead_letters: Arc::new(DeadLetters::new(config.quarantine.clone())),
         metrics,
         rejections: RejectionLog::new(),
         ends: EndLog::default(),
@@ -141,6 +146,53 @@ impl Schemas {
             SchemaCache::new(source, settings, told)
         };
         Self { cache, observer, _upkeep }
+    }
+}
+
+/// How copies of refused batches come to the brokers where they have a login of their own.
+#[derive(Debug)]
+pub(super) struct OwnWay {
+    upstream: Arc<Upstream>,
+    /// Takes up TLS files that change.
+    upkeep: JoinSet<()>,
+}
+
+impl OwnWay {
+    /// `None`: they come as everything else does.
+    pub(super) fn new(
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Self>, TlsFileError> {
+        let Some(settings) = Self::settings(config) else { return Ok(None) };
+        let tls = settings.tls.clone().map(TlsClient::new).transpose()?;
+        let upkeep = Self::keep_up(tls.as_ref(), metrics);
+        Ok(Some(Self { upstream: Arc::new(Upstream::new(&settings, TcpDial, tls)), upkeep }))
+    }
+
+    pub(super) const fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// Connects as `config` says from now on.
+    pub(super) fn replace(
+        &mut self,
+        config: &Config,
+        tls: Option<TlsClient>,
+        metrics: &Arc<Metrics>,
+    ) {
+        if let Some(settings) = Self::settings(config) {
+            self.upkeep = Self::keep_up(tls.as_ref(), metrics);
+            self.upstream.replace(&settings, tls);
+        }
+    }
+
+    fn settings(config: &Config) -> Option<UpstreamSettings> {
+        let sasl = config.quarantine.sasl.clone()?;
+        Some(UpstreamSettings { sasl: Some(sasl), ..config.upstream.clone() })
+    }
+
+    fn keep_up(tls: Option<&TlsClient>, metrics: &Arc<Metrics>) -> JoinSet<()> {
+        running(tls.map(|tls| Box::pin(tls.keep_up(Arc::clone(metrics))) as _))
     }
 }
 

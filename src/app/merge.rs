@@ -5,7 +5,7 @@
 
 use crate::{
     config::{Config, Tree},
-    proxy::settings::{ListenSettings, UpstreamSettings},
+    proxy::settings::{ListenSettings, QuarantineSettings, UpstreamSettings},
     tls::ServerTlsSettings,
 };
 
@@ -19,6 +19,9 @@ pub(super) fn merged(old: &Config, new: Config) -> Config {
     if (admin.listen, admin.probes_listen) != (before.listen, before.probes_listen) {
         merged.admin = old.admin.clone();
     }
+    // The queue and the login of copies are there from the start; where they go is a matter of rules.
+    let topic = merged.quarantine.topic;
+    merged.quarantine = QuarantineSettings { topic, ..old.quarantine.clone() };
     merged.log.format = old.log.format;
     merged
 }

@@ -26,6 +26,8 @@ pub(super) struct Prepared {
     pub(super) server: Option<TlsServer>,
     /// `Some` where brokers are reached in another way: under TLS, or not.
     pub(super) upstream: Option<Option<TlsClient>>,
+    /// The same for copies of refused batches.
+    pub(super) copies: Option<Option<TlsClient>>,
     pub(super) schemas: Option<SchemaOrigin>,
 }
 
@@ -63,8 +65,9 @@ impl Prepared {
         let server = server.map(TlsServer::new).transpose();
         let server = server.map_err(|error| format!("listen.tls: {error}"))?;
         let client = || config.upstream.tls.clone().map(TlsClient::new).transpose();
-        let upstream = (config.upstream != old.upstream).then(client).transpose();
-        let upstream = upstream.map_err(|error| format!("upstream.tls: {error}"))?;
+        let others = || (config.upstream != old.upstream).then(client).transpose();
+        let upstream = others().map_err(|error| format!("upstream.tls: {error}"))?;
+        let copies = others().map_err(|error| format!("upstream.tls: {error}"))?;
         let asks = |config: &Config| {
             let registry = config.registry.clone();
             let registry = RegistrySettings { warm_up: Vec::new(), ..registry };
@@ -73,6 +76,6 @@ impl Prepared {
         let schemas = (asks(&config) != asks(old)).then(|| SchemaOrigin::new(&config, metrics));
         let schemas = schemas.transpose().map_err(|error| format!("registry: {error}"))?;
         let (changed, needs_restart, warnings) = (Vec::new(), Vec::new(), config.warnings());
-        Ok(Self { config, changed, needs_restart, warnings, server, upstream, schemas })
+        Ok(Self { config, changed, needs_restart, warnings, server, upstream, copies, schemas })
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    build::{SchemaOrigin, Schemas, bounds, judging, running},
+    build::{OwnWay, SchemaOrigin, Schemas, bounds, judging, running},
     file::ConfigFile,
     prepared::Prepared,
 };
@@ -54,6 +54,8 @@ pub(super) struct Parts {
     pub(super) server: JoinSet<()>,
     /// The same of `upstream.tls`.
     pub(super) client: JoinSet<()>,
+    /// How copies of refused batches come to the brokers, if by a login of their own.
+    pub(super) copies: Option<OwnWay>,
 }
 
 /// Who reloads.
@@ -220,12 +222,20 @@ impl Reloader {
 
     /// Puts what was prepared in force.
     async fn apply(&mut self, prepared: Prepared, asked: Asked) {
-        let Prepared { config, changed, needs_restart, warnings, server, upstream, schemas } =
-            prepared;
+        let Prepared {
+            config,
+            changed,
+            needs_restart,
+            warnings,
+            server,
+            upstream,
+            copies,
+            schemas,
+        } = prepared;
         let old = std::mem::replace(&mut self.config, Arc::new(config));
         let asked_by = asked.label();
         if old != self.config {
-            self.put_in_force(&old, server, upstream, schemas).await;
+            self.put_in_force(&old, server, (upstream, copies), schemas).await;
         }
         let keys = changed.join(", ");
         tracing::info!(
@@ -248,7 +258,7 @@ impl Reloader {
         &mut self,
         old: &Config,
         server: Option<TlsServer>,
-        upstream: Option<Option<TlsClient>>,
+        (upstream, copies): (Option<Option<TlsClient>>, Option<Option<TlsClient>>),
         origin: Option<SchemaOrigin>,
     ) {
         let (parts, config) = (&mut self.parts, &*self.config);
@@ -271,6 +281,9 @@ impl Reloader {
             let keep_up = tls.as_ref().map(|tls| Box::pin(tls.keep_up(Arc::clone(metrics))) as _);
             parts.client = running(keep_up);
             parts.house.replace_upstream(&config.upstream, tls);
+        }
+        if let (Some(tls), Some(own)) = (copies, &mut parts.copies) {
+            own.replace(config, tls, metrics);
         }
         parts.access.replace(&config.admin);
         logging::set_level(config.log.level);

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::{
     Config,
+    quarantine::{COMPRESSIONS, CREDENTIALS},
     registry::{APIS, Api},
     sections::{
         CHECKS, CLIENT_AUTHS, FORMATS, GUARDS, LEVELS, MODES, ON_UNAVAILABLE, PROXY_PROTOCOLS,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     limits::FrameLimit,
-    proxy::settings::{ListenSettings, PortRange},
+    proxy::settings::{ListenSettings, PortRange, SaslSettings},
     schema::{CacheSettings, CredentialFiles, RegistryAccess, RegistryApi, RegistrySettings},
     tls::{ClientTlsSettings, ServerTlsSettings},
     validate::{
@@ -43,6 +44,7 @@ impl Config {
             ("log", self.log_tree()),
             ("metrics", Tree::Map(vec![("max_topics", number(self.metrics.max_topics))])),
             ("sequence_guard", self.guard_tree()),
+            ("quarantine", self.quarantine_tree()),
         ])
     }
 
@@ -58,17 +60,7 @@ impl Config {
             ("bootstrap", Tree::List(brokers.collect())),
             ("connect_timeout", span(self.upstream.connect_timeout)),
             ("tls", self.upstream.tls.as_ref().map_or(Tree::Null, client_tls)),
-            ("sasl", self.sasl_tree()),
-        ])
-    }
-
-    fn sasl_tree(&self) -> Tree {
-        let sasl = self.upstream.sasl.as_ref();
-        let mechanism = sasl.map_or(DEFAULT_MECHANISM, |sasl| sasl.mechanism);
-        Tree::Map(vec![
-            ("mechanism", word(word_for(&SASL_MECHANISMS, mechanism))),
-            ("username_file", path(sasl.map(|sasl| &sasl.username_file))),
-            ("password_file", path(sasl.map(|sasl| &sasl.password_file))),
+            ("sasl", sasl(self.upstream.sasl.as_ref())),
         ])
     }
 
@@ -124,12 +116,34 @@ impl Config {
         ])
     }
 
+    fn quarantine_tree(&self) -> Tree {
+        let quarantine = &self.quarantine;
+        Tree::Map(vec![
+            ("topic", text(quarantine.topic.to_string())),
+            ("credentials", word(word_for(&CREDENTIALS, quarantine.credentials))),
+            ("sasl", sasl(quarantine.sasl.as_ref())),
+            ("deadline", span(quarantine.deadline)),
+            ("queue_bytes", Tree::Word(show_size(quarantine.queue_bytes))),
+            ("max_connections", number(quarantine.max_connections)),
+            ("compression", word(word_for(&COMPRESSIONS, quarantine.compression))),
+        ])
+    }
+
     fn guard_tree(&self) -> Tree {
         Tree::Map(vec![
             ("max_entries", number(self.sequence_guard.max_entries)),
             ("expiry", span(self.sequence_guard.expiry)),
         ])
     }
+}
+
+fn sasl(sasl: Option<&SaslSettings>) -> Tree {
+    let mechanism = sasl.map_or(DEFAULT_MECHANISM, |sasl| sasl.mechanism);
+    Tree::Map(vec![
+        ("mechanism", word(word_for(&SASL_MECHANISMS, mechanism))),
+        ("username_file", path(sasl.map(|sasl| &sasl.username_file))),
+        ("password_file", path(sasl.map(|sasl| &sasl.password_file))),
+    ])
 }
 
 fn listen(listen: &ListenSettings) -> Tree {
@@ -264,6 +278,7 @@ fn rule(rule: &RuleSettings) -> Tree {
         ("unknown_fields", word(word_for(&UNKNOWN_FIELDS, rule.unknown_fields))),
         ("conventions", conventions(Some(&rule.conventions))),
         ("key_conventions", conventions(rule.key_conventions.as_ref())),
+        ("quarantine", rule.quarantine.as_ref().map_or(word(false), |it| text(it.to_string()))),
     ];
     Tree::Map(topics.into_iter().chain(rest).collect())
 }

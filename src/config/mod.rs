@@ -14,6 +14,7 @@ mod nearest;
 mod node;
 mod notes;
 mod origins;
+mod quarantine;
 mod redact;
 mod reference;
 mod registry;
@@ -40,7 +41,10 @@ use crate::{
     limits::{LOOKUP_DEADLINE, MIB, RecordLimits, SchemaLimits, WireLimits},
     logging::LogSettings,
     metrics::MetricsSettings,
-    proxy::settings::{ClientAuth, ClientLogins, ListenSettings, TimeSettings, UpstreamSettings},
+    proxy::settings::{
+        ClientAuth, ClientLogins, ListenSettings, QuarantineSettings, TimeSettings,
+        UpstreamSettings,
+    },
     schema::{CacheSettings, CredentialFiles, RegistrySettings},
     tls::{TlsClient, TlsServer},
     validate::{metadata::HeaderNames, policy::RuleSettings},
@@ -81,6 +85,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// Bounds of the sequence guard (`sequence_guard`).
     pub sequence_guard: SequenceGuardSettings,
+    /// Copies of refused batches (`quarantine`).
+    pub quarantine: QuarantineSettings,
 }
 
 /// Bounds of the table of open sequence gaps.
@@ -129,10 +135,15 @@ impl Config {
     /// What is allowed and should not be, also in the files that are named.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let clear = self.upstream.sends_password_in_the_clear().then(|| {
-            "upstream.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
-                .to_owned()
-        });
+        let copies =
+            UpstreamSettings { sasl: self.quarantine.sasl.clone(), ..self.upstream.clone() };
+        let logins = [("upstream", &self.upstream), ("quarantine", &copies)];
+        let clear =
+            logins.into_iter().filter(|(_, upstream)| upstream.sends_password_in_the_clear());
+        let clear = clear.map(|(section, _)| format!(
+            "{section}.sasl.mechanism: PLAIN sends the password to brokers in the clear, where the network can read it"
+        ));
+        let clear: Vec<_> = clear.collect();
         let server = self.listen.tls.iter().map(TlsServer::check);
         let client = self.upstream.tls.iter().map(TlsClient::check);
         let registries = self.registry.registries();

@@ -8,6 +8,7 @@ use super::{
     listen::{Bound, listen},
     naming::{conventions, key_conventions, metadata},
     node::Value,
+    quarantine::{dead_letter_topic, quarantine},
     registry::registry,
     section::{Given, Located, Section},
     upstream::upstream,
@@ -21,11 +22,14 @@ use crate::{
     protobuf::UnknownFields,
     proxy::settings::{ClientAuth, ProxyProtocol, Routing, SaslMechanism, TimeSettings},
     schema::SubjectStrategy,
-    validate::policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
+    validate::{
+        dead_letter::DeadLetterName,
+        policy::{Check, Mode, OnUnavailable, RuleSettings, SequenceGuard, Tombstones},
+    },
 };
 
 /// The keys of the file's first level.
-pub(super) const TOP_LEVEL: [&str; 12] = [
+pub(super) const TOP_LEVEL: [&str; 13] = [
     "listen",
     "upstream",
     "registry",
@@ -38,6 +42,7 @@ pub(super) const TOP_LEVEL: [&str; 12] = [
     "log",
     "metrics",
     "sequence_guard",
+    "quarantine",
 ];
 
 pub(super) const MODES: [(&str, Mode); 3] =
@@ -88,8 +93,11 @@ pub(super) fn config(mut root: Section<'_>) -> Option<Config> {
     let upstream = upstream(root.section("upstream"), &bind);
     let (registry, cache) = registry(root.section("registry"));
     let metadata = metadata(root.section("metadata"));
-    let rules: Vec<_> = root.sections("rules").into_iter().map(named_rule).collect();
-    let default_rule = rule(root.section("default_rule"), Vec::new());
+    let quarantine = quarantine(root.section("quarantine"), &bind);
+    let dead_letters = &quarantine.settings.topic;
+    let rules = root.sections("rules").into_iter().map(|rule| named_rule(rule, dead_letters));
+    let rules: Vec<_> = rules.collect();
+    let default_rule = rule(root.section("default_rule"), Vec::new(), dead_letters);
     let limits = limits(root.section("limits"));
     let drain_grace = drain(root.section("drain"));
     let admin = admin(root.section("admin"), &bind);
@@ -97,6 +105,8 @@ pub(super) fn config(mut root: Section<'_>) -> Option<Config> {
     let metrics = metrics(root.section("metrics"));
     let sequence_guard = sequence_guard(root.section("sequence_guard"));
     check::schemas_can_be_had(&root, &registry, rules.iter().chain([&default_rule]));
+    let asked = rules.iter().chain([&default_rule]).any(|rule| rule.quarantine.is_some());
+    quarantine.check(&root, asked, upstream.as_ref(), limits.memory_budget, &bind);
     root.finish();
     Some(Config {
         listen: listen?,
@@ -115,6 +125,7 @@ pub(super) fn config(mut root: Section<'_>) -> Option<Config> {
         log,
         metrics,
         sequence_guard,
+        quarantine: quarantine.settings,
     })
 }
 
@@ -131,7 +142,7 @@ pub(super) fn required<T>(
     given.value()
 }
 
-fn named_rule(mut section: Section<'_>) -> RuleSettings {
+fn named_rule(mut section: Section<'_>, dead_letters: &DeadLetterName) -> RuleSettings {
     let topics = section.list("topics", topic_pattern());
     section.needs("topics");
     let none = match &topics {
@@ -143,10 +154,14 @@ fn named_rule(mut section: Section<'_>) -> RuleSettings {
         let message = "missing: a rule needs at least one topic name or glob, such as [orders.*]";
         section.fail(&section.origin().clone(), "topics", message);
     }
-    rule(section, topics.value().map(plain).unwrap_or_default())
+    rule(section, topics.value().map(plain).unwrap_or_default(), dead_letters)
 }
 
-fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
+fn rule(
+    mut section: Section<'_>,
+    topics: Vec<String>,
+    dead_letters: &DeadLetterName,
+) -> RuleSettings {
     let default = RuleSettings::default();
     let rule = RuleSettings {
         topics,
@@ -169,6 +184,7 @@ fn rule(mut section: Section<'_>, topics: Vec<String>) -> RuleSettings {
         unknown_fields: section.or("unknown_fields", default.unknown_fields, word(&UNKNOWN_FIELDS)),
         conventions: conventions(&mut section),
         key_conventions: key_conventions(&mut section),
+        quarantine: section.or("quarantine", None, dead_letter_topic(dead_letters)),
     };
     let asks = rule.subjects != SubjectStrategy::Any || !rule.allow_subjects.is_empty();
     if asks && rule.check == Check::Metadata {

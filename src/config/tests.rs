@@ -175,6 +175,11 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
         "9092]",
         "9092], sasl: {mechanism: PLAIN, username_file: /etc/u, password_file: /etc/p}",
     );
+    let quarantine = format!(
+        "{MINIMAL}rules: [{{topics: [a], quarantine: 'dead.{{topic}}'}}, {{topics: [b], quarantine: all-dead}}]\n\
+         default_rule: {{quarantine: true}}\n\
+         quarantine: {{topic: '{{topic}}-dlt', deadline: 500ms, queue_bytes: 1MiB, max_connections: 2, compression: zstd, sasl: {{username_file: /etc/u, password_file: /etc/p}}}}\n"
+    );
     for text in [
         MINIMAL,
         EXAMPLE,
@@ -183,6 +188,7 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
         tls,
         only_tls,
         &sasl,
+        &quarantine,
     ] {
         let config = parsed(text);
         let yaml = config.effective().to_yaml();
@@ -191,8 +197,81 @@ fn effective_settings_read_as_a_file_give_the_same_settings() {
     }
 }
 
+#[test]
+fn rules_say_where_refused_batches_are_copied_to() {
+    let config = parsed(&format!(
+        "{MINIMAL}rules: [{{topics: [a], quarantine: true}}, {{topics: [b], quarantine: 'x.{{topic}}'}}, {{topics: [c], quarantine: false}}]\n\
+         quarantine: {{credentials: none, topic: '{{topic}}-dlt'}}\n"
+    ));
+    let named: Vec<_> =
+        config.rules.iter().map(|rule| rule.quarantine.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(named, [Some("{topic}-dlt".to_owned()), Some("x.{topic}".to_owned()), None]);
+    assert_eq!(config.default_rule.quarantine, None);
+}
+
+#[test]
+fn copies_need_credentials_of_ones_own_or_a_word_that_none_are_asked_for() {
+    let login = "sasl: {username_file: /u, password_file: /p}";
+    let sound = [
+        "quarantine: {credentials: none}\n".to_owned(),
+        format!("quarantine: {{{login}}}\n"),
+        format!(
+            "quarantine: {{{login}}}\nlisten: {{bootstrap: 0.0.0.0:9092, advertised_host: h, client_auth: sasl}}\n"
+        ),
+    ];
+    for text in sound {
+        parsed(&format!("{MINIMAL}default_rule: {{quarantine: true}}\n{text}"));
+    }
+    let upstream = MINIMAL.replace("9092]", &format!("9092], {login}"));
+    parsed(&format!("{upstream}rules: [{{topics: [a], quarantine: true}}]\n"));
+    let shown = MINIMAL.replace("9092]", "9092], tls: {certificate: /c, key: /k}");
+    parsed(&format!("{shown}rules: [{{topics: [a], quarantine: true}}]\n"));
+    // Where nobody asks, nothing is needed.
+    parsed(MINIMAL);
+}
+
 /// Files, and the one mistake in each.
 pub(super) const MISTAKES: &[(&str, &str)] = &[
+    (
+        "default_rule: {quarantine: true}",
+        "f.yaml: quarantine.credentials: a rule asks for quarantine, which needs credentials of schemaward's own: upstream.sasl, upstream.tls.certificate or quarantine.sasl; where the brokers ask for none, write none",
+    ),
+    (
+        "rules:\n  - {topics: [a], quarantine: 'dead.{topic}'}\nquarantine:\n  credentials: own",
+        "f.yaml:4: quarantine.credentials: a rule asks for quarantine, which needs credentials of schemaward's own: upstream.sasl, upstream.tls.certificate or quarantine.sasl; where the brokers ask for none, write none",
+    ),
+    (
+        "default_rule: {quarantine: true}\nquarantine:\n  credentials: none\n  sasl: {username_file: /u, password_file: /p}",
+        "f.yaml:3: quarantine.credentials: is none, but there are credentials of schemaward's own",
+    ),
+    (
+        "listen: {bootstrap: '0.0.0.0:9092', advertised_host: h, client_auth: sasl}\ndefault_rule: {quarantine: true}\nquarantine:\n  credentials: none",
+        "f.yaml:4: quarantine.credentials: is none, but clients log in at the brokers (listen.client_auth: sasl), so the brokers ask for it: see quarantine.sasl",
+    ),
+    (
+        "listen: {bootstrap: '0.0.0.0:9092', advertised_host: h, client_auth: none}\nquarantine:\n  sasl: {username_file: /u, password_file: /p}",
+        "f.yaml:3: quarantine.sasl: would lend schemaward's rights to every caller: the listener is neither on loopback nor asks for a login or certificates",
+    ),
+    (
+        "default_rule:\n  quarantine: 7",
+        "f.yaml:2: default_rule.quarantine: must be true, false or the name of a topic, found 7",
+    ),
+    (
+        "quarantine:\n  topic: '{topic}'",
+        "f.yaml:2: quarantine.topic: must be another topic than the one whose batch is refused",
+    ),
+    (
+        "default_rule:\n  quarantine: 'a b'",
+        "f.yaml:2: default_rule.quarantine: must be the name of a topic, of letters, digits, `.`, `_` and `-`, in which {topic} may stand once",
+    ),
+    (
+        "default_rule: {quarantine: true}\nquarantine: {credentials: none, queue_bytes: 128MiB}",
+        "f.yaml: quarantine.queue_bytes: 128MiB is more than limits.memory_budget (64MiB)",
+    ),
+    (
+        "quarantine:\n  compression: gzip",
+        "f.yaml:2: quarantine.compression: must be one of none, zstd, found \"gzip\"",
+    ),
     (
         "listen:\n  broker_port: 9100",
         "f.yaml:2: listen.broker_port: unknown key, did you mean broker_ports",
@@ -404,7 +483,7 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "default_rule:\n  topics: [a]",
-        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, subjects, allow_subjects, sequence_guard, unknown_fields, conventions, key_conventions",
+        "f.yaml:2: default_rule.topics: unknown key, known here: mode, check, tombstones, on_registry_unavailable, allow_schemas, subjects, allow_subjects, sequence_guard, unknown_fields, conventions, key_conventions, quarantine",
     ),
     (
         "default_rule:\n  conventions: []",

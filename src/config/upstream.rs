@@ -22,14 +22,17 @@ pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<Upstre
         check::own_credentials(&section, origin, "tls.certificate", bound);
     }
     let bootstrap = check::upstream(&section, bootstrap, bound);
-    let sasl = sasl(section.section("sasl"), bound);
+    let sasl = sasl(section.section("sasl"), |section| check::own_login(section, bound));
     section.finish();
     let tls = tls.ok()?.settings;
     Some(UpstreamSettings { bootstrap: bootstrap?, connect_timeout, tls, sasl })
 }
 
-/// schemaward's own login: none without files.
-fn sasl(mut section: Section<'_>, bound: &Bound) -> Option<SaslSettings> {
+/// A login of schemaward's own: none without files. `check` is asked whether there may be one.
+pub(super) fn sasl(
+    mut section: Section<'_>,
+    check: impl FnOnce(&Section<'_>),
+) -> Option<SaslSettings> {
     let mechanism = section.given("mechanism", word(&SASL_MECHANISMS));
     let username_file = section.given("username_file", path());
     let password_file = section.given("password_file", path());
@@ -45,7 +48,7 @@ fn sasl(mut section: Section<'_>, bound: &Bound) -> Option<SaslSettings> {
                 section.fail(section.origin(), key, "missing");
             }
         }
-        check::own_login(&section, bound);
+        check(&section);
     }
     if section.reads_files() {
         for (key, given) in files {

@@ -22,6 +22,8 @@ pub struct Levels {
     pub memory_budget_waits: u64,
     /// Brokers that no local port stands for.
     pub nodes_outside_map: u64,
+    /// Bytes of copies of refused batches that are on their way.
+    pub quarantine_queue_bytes: u64,
     /// Sequence gaps that are open.
     pub sequence_gaps_open: u64,
 }
@@ -38,6 +40,7 @@ pub(super) struct LevelGauges {
     waits: IntCounter,
     evictions: IntCounter,
     nodes_outside_map: IntGauge,
+    quarantine_queue: IntGauge,
     sequence_gaps_open: IntGauge,
 }
 
@@ -64,6 +67,10 @@ impl LevelGauges {
                 "nodes_outside_map",
                 "Brokers of the cluster that no local port stands for.",
             ),
+            quarantine_queue: families.gauge(
+                "quarantine_queue_bytes",
+                "Bytes of copies of refused batches that are on their way to dead-letter topics.",
+            ),
             sequence_gaps_open: families.gauge(
                 "sequence_gaps_open",
                 "Producers and partitions whose batches are held back after a refused one.",
@@ -85,6 +92,7 @@ impl LevelGauges {
         raise(&self.waits, levels.memory_budget_waits);
         raise(&self.evictions, levels.memory_budget_evictions);
         self.nodes_outside_map.set(clamped(levels.nodes_outside_map));
+        self.quarantine_queue.set(clamped(levels.quarantine_queue_bytes));
         self.sequence_gaps_open.set(clamped(levels.sequence_gaps_open));
     }
 }

@@ -2,6 +2,7 @@
 
 mod levels;
 mod produce;
+mod quarantine;
 mod reading;
 mod registry;
 mod topics;
@@ -23,10 +24,12 @@ use prometheus::{
 };
 
 use self::{
-    levels::LevelGauges, produce::ProduceTimes, registry::RegistryCounters, topics::Topics,
+    levels::LevelGauges, produce::ProduceTimes, quarantine::QuarantineCounters,
+    registry::RegistryCounters, topics::Topics,
 };
 pub use self::{
     levels::Levels,
+    quarantine::QuarantineOutcome,
     reading::RecordCounts,
     registry::AvoidedRequest,
     topics::{BatchVerdict, RecordVerdict, TopicMetrics},
@@ -265,6 +268,7 @@ pub struct Metrics {
     registry_requests: HashMap<&'static str, IntCounter>,
     registry_request_seconds: Histogram,
     registry_counters: RegistryCounters,
+    quarantine: QuarantineCounters,
     cache_entries: IntGauge,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
@@ -334,6 +338,7 @@ impl Metrics {
                 &REGISTRY_BUCKETS,
             ),
             registry_counters: RegistryCounters::new(&families),
+            quarantine: QuarantineCounters::new(&families),
             cache_entries: families.gauge("schema_cache_entries", "Schemas in the cache."),
             cache_hits: families
                 .counter("schema_cache_hits_total", "Look-ups that the cache answered."),
@@ -410,6 +415,11 @@ impl Metrics {
     /// Counts what went wrong between schemaward and a broker.
     pub fn upstream_error(&self, kind: UpstreamErrorKind) {
         count(&self.upstream_errors, UpstreamErrorKind::ALL.iter().position(|one| *one == kind));
+    }
+
+    /// Counts records of refused batches that were to be copied.
+    pub fn quarantined(&self, outcome: QuarantineOutcome, records: u64) {
+        self.quarantine.count(outcome, records);
     }
 
     /// Counts a reload of the configuration.

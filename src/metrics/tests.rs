@@ -97,6 +97,8 @@ fn every_family_is_there_from_the_start() {
         ("nodes_outside_map", "gauge"),
         ("produce_broker_seconds", "histogram"),
         ("produce_own_seconds", "histogram"),
+        ("quarantine_queue_bytes", "gauge"),
+        ("quarantined_records_total", "counter"),
         ("records_total", "counter"),
         ("registry_circuits_open", "gauge"),
         ("registry_request_seconds", "histogram"),
@@ -224,6 +226,7 @@ fn levels_are_read_when_somebody_scrapes() {
         memory_budget_waits: read.load(Ordering::SeqCst),
         memory_budget_evictions: 4,
         nodes_outside_map: 2,
+        quarantine_queue_bytes: 4_096,
         sequence_gaps_open: 3,
     });
     metrics.read_levels_with(Levels::default);
@@ -236,6 +239,7 @@ fn levels_are_read_when_somebody_scrapes() {
             ("memory_budget_waits_total", f64::from(total)),
             ("memory_budget_evictions_total", 4.0),
             ("nodes_outside_map", 2.0),
+            ("quarantine_queue_bytes", 4_096.0),
             ("sequence_gaps_open", 3.0),
         ] {
             assert_eq!(scrape.value(&format!("schemaward_{series}")), expected, "{series}");

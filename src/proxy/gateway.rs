@@ -10,6 +10,7 @@ use super::{
     cluster_view::ClusterView,
     end_log::EndLog,
     in_force::{CurrentBounds, Judging},
+    quarantine::DeadLetters,
     sequence_guard::SequenceGuard,
 };
 use crate::{metrics::Metrics, rejection_log::RejectionLog};
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub guard: Arc<SequenceGuard>,
     /// What unfinished work may hold.
     pub budget: Arc<MemoryBudget>,
+    /// Copies of refused batches that are on their way.
+    pub dead_letters: Arc<DeadLetters>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is logged of rejections.

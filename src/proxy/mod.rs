@@ -18,6 +18,7 @@ pub mod probe;
 pub mod produce;
 pub mod proxy_protocol;
 pub mod pulse;
+pub mod quarantine;
 pub mod reader;
 mod report;
 pub mod responses;

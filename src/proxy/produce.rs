@@ -1,5 +1,7 @@
 //! One Produce request: judged partition by partition, waited for where schemas are missing, guarded, planned.
 
+mod copies;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -12,11 +14,13 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use self::copies::ToCopy;
 use super::{
     budget::Holding,
     gateway::Gateway,
     in_force::Judging,
     peer::Peer,
+    quarantine::NotWritten,
     report::{Report, Topic},
     sequence_guard::{GapTicket, SequencedBatch},
 };
@@ -136,6 +140,9 @@ struct Desk<'a> {
     judging: &'a Judging,
     planner: Planner<'a>,
     tickets: Vec<GapTicket>,
+    /// Refused batches that have to be copied, and the schemas that were found for them.
+    to_copy: Vec<ToCopy<'a>>,
+    resolved: Resolved,
 }
 
 impl ProduceGate {
@@ -164,11 +171,22 @@ impl ProduceGate {
         let judging = self.gateway.judging.load_full();
         self.judge_by(&judging);
         let planner = Planner::new(&request);
-        let mut desk = Desk { request: &request, judging: &judging, planner, tickets: Vec::new() };
+        let mut desk = Desk {
+            request: &request,
+            judging: &judging,
+            planner,
+            tickets: Vec::new(),
+            to_copy: Vec::new(),
+            resolved: Resolved::new(),
+        };
         self.refuse_duplicates(&mut desk);
         let open = self.first_look(&mut desk).await;
         if !open.cases.is_empty() {
             self.second_look(&mut desk, open, arrived).await;
+        }
+        if !desk.to_copy.is_empty() {
+            // Apart from the request's own state: it is seldom, and large.
+            Box::pin(self.quarantine(&mut desk)).await;
         }
         self.rest();
         let Desk { planner, tickets, .. } = desk;
@@ -281,7 +299,7 @@ impl ProduceGate {
                 again = resolved.len().saturating_mul(LOOK_AGAIN_FACTOR);
                 self.look_again(desk, &mut cases, &resolved).await;
                 if cases.is_empty() {
-                    return;
+                    break;
                 }
                 self.rest();
             }
@@ -291,6 +309,7 @@ impl ProduceGate {
                 self.settle(desk, &case, &verdict);
             }
         }
+        desk.resolved = resolved;
     }
 
     /// Decides what can be decided with the schemas that have come, and keeps the rest in `cases`.
@@ -453,7 +472,7 @@ impl ProduceGate {
     }
 
     /// Decides a partition by its verdict; counts, logs and guards.
-    fn settle(&self, desk: &mut Desk<'_>, case: &Case<'_>, verdict: &PartitionVerdict) {
+    fn settle<'a>(&self, desk: &mut Desk<'a>, case: &Case<'a>, verdict: &PartitionVerdict) {
         let topic = &case.topic;
         match desk.planner.judged(case.at, &topic.policy, verdict) {
             Action::Forward => {
@@ -466,27 +485,34 @@ impl ProduceGate {
                     verdict.unknown().iter().for_each(|reference| schemas.prefetch(reference));
                 }
             }
-            Action::Refuse(_) => {
+            Action::Refuse(refusal) => {
+                let code = refusal.code;
                 self.report(desk.request, topic, case.partition).refused(verdict);
                 self.withhold(desk, case);
+                let reason = match verdict.fault() {
+                    Some(_) => Err(NotWritten::Undecodable),
+                    None => Ok(verdict.first_reason()),
+                };
+                self.note_to_copy(desk, case, code, reason, verdict.records());
             }
         }
     }
 
-    fn refuse_case(&self, desk: &mut Desk<'_>, case: &Case<'_>, fault: &BatchFault) {
+    fn refuse_case<'a>(&self, desk: &mut Desk<'a>, case: &Case<'a>, fault: &BatchFault) {
         if fault.reason != Reason::SequenceGap {
             self.withhold(desk, case);
         }
+        self.note_to_copy(desk, case, fault.code, Err(NotWritten::Undecodable), 0);
         desk.planner.refuse(case.at, fault);
         self.report(desk.request, &case.topic, case.partition).fault(fault);
     }
 
     /// Refuses a partition whose policy does not matter or cannot be known.
-    fn refuse(
+    fn refuse<'a>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'a>,
         at: At,
-        key: TopicKey<'_>,
+        key: TopicKey<'a>,
         partition: i32,
         fault: &BatchFault,
     ) {
@@ -498,6 +524,8 @@ impl ProduceGate {
         }
         if let Some(topic) = self.topic(desk.judging, key) {
             self.report(desk.request, &topic, partition).fault(fault);
+            let case = Case { at, key, topic, partition, record_set, sequence: None };
+            self.note_to_copy(desk, &case, fault.code, Err(NotWritten::Undecodable), 0);
         } else {
             let other = self.gateway.metrics.topic("");
             other.records(RecordVerdict::Rejected, Some(fault.reason), 1);
@@ -544,7 +572,7 @@ impl ProduceGate {
         let policy = judging.policy.for_unnamed()?;
         let name = "";
         let metrics = self.gateway.metrics.topic(name);
-        Some(Arc::new(Topic { name: name.into(), policy, metrics }))
+        Some(Arc::new(Topic { name: name.into(), policy, metrics, dead_letters: None }))
     }
 
     fn topic_named(&mut self, judging: &Judging, name: &str) -> Arc<Topic> {
@@ -554,10 +582,13 @@ impl ProduceGate {
         if self.topics.len() >= MAX_TOPICS {
             self.topics.clear();
         }
+        let policy = judging.policy.for_topic(name);
+        let dead_letters = judging.policy.dead_letter_topic(name, &policy);
         let topic = Arc::new(Topic {
             name: name.into(),
-            policy: judging.policy.for_topic(name),
+            policy,
             metrics: self.gateway.metrics.topic(name),
+            dead_letters,
         });
         if name.len() <= MAX_TOPIC_NAME_BYTES {
             self.topics.insert(name.into(), Arc::clone(&topic));

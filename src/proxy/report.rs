@@ -20,6 +20,8 @@ pub(super) struct Topic {
     pub(super) name: Box<str>,
     pub(super) policy: Arc<TopicPolicy>,
     pub(super) metrics: Arc<TopicMetrics>,
+    /// Where copies of refused batches go, if anywhere.
+    pub(super) dead_letters: Option<Arc<str>>,
 }
 
 /// One partition of one request, to be reported on.
@@ -84,32 +86,40 @@ impl Report<'_> {
     pub(super) fn fault(&self, fault: &BatchFault) {
         self.topic.metrics.records(RecordVerdict::Rejected, Some(fault.reason), 1);
         self.topic.metrics.batch(BatchVerdict::Refused);
-        self.line(fault.reason, &fault.message(), None, Fate::Refused);
+        self.line(fault.reason, None, None, &fault.message(), Fate::Refused);
     }
 
     fn log(&self, verdict: &PartitionVerdict, fate: Fate) {
         if let Some(fault) = verdict.fault() {
-            self.line(fault.reason, &fault.message(), None, fate);
+            self.line(fault.reason, None, None, &fault.message(), fate);
         } else if let Some(record) = verdict.rejected().first() {
-            let reason = record.rejection.reason;
-            self.line(reason, &record.message(), verdict.rejected_schema(), fate);
+            let (index, schema) = (Some(record.batch_index), record.schema.as_deref());
+            self.line(record.rejection.reason, index, schema, &record.message(), fate);
         } else if let Some((batch_index, detail)) = verdict.unknown_detail() {
             let reason = Reason::RegistryUnavailable;
             let message = format!("{}: record {batch_index}: {detail}", reason.label());
             let schema = verdict.unknown().first().map(SchemaRef::shown);
-            self.line(reason, &message, schema.as_deref(), fate);
+            self.line(reason, Some(*batch_index), schema.as_deref(), &message, fate);
         }
     }
 
-    fn line(&self, reason: Reason, message: &str, schema: Option<&str>, fate: Fate) {
+    fn line(
+        &self,
+        reason: Reason,
+        batch_index: Option<i32>,
+        schema: Option<&str>,
+        message: &str,
+        fate: Fate,
+    ) {
         self.rejections.rejected(&RejectedBatch {
             topic: &self.topic.name,
             partition: self.partition,
             client_id: self.client_id,
             peer: self.peer,
+            batch_index,
+            schema,
             reason,
             message,
-            schema,
             mode: self.topic.policy.mode,
             fate,
         });

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::advertised_host::AdvertisedHost;
 use crate::{
+    limits::MIB,
+    record::Compression,
     tls::{ClientTlsSettings, ServerTlsSettings},
+    validate::dead_letter::DeadLetterName,
     wire::NodeId,
 };
 
@@ -185,6 +188,48 @@ impl SaslMechanism {
             Self::ScramSha512 => "SCRAM-SHA-512",
         }
     }
+}
+
+/// Copies of refused batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineSettings {
+    /// Where rules that say no more than `true` have copies written (`quarantine.topic`).
+    pub topic: DeadLetterName,
+    /// As whom schemaward writes them (`quarantine.credentials`).
+    pub credentials: QuarantineCredentials,
+    /// A login for them alone, where clients log in themselves (`quarantine.sasl`).
+    pub sasl: Option<SaslSettings>,
+    /// How long an answer waits for its copies at most (`quarantine.deadline`).
+    pub deadline: Duration,
+    /// Bytes of copies that may be on their way (`quarantine.queue_bytes`).
+    pub queue_bytes: usize,
+    /// Connections to brokers (`quarantine.max_connections`).
+    pub max_connections: usize,
+    /// [`Compression::None`] or [`Compression::Zstd`] (`quarantine.compression`).
+    pub compression: Compression,
+}
+
+impl Default for QuarantineSettings {
+    fn default() -> Self {
+        Self {
+            topic: DeadLetterName::default(),
+            credentials: QuarantineCredentials::Own,
+            sasl: None,
+            deadline: Duration::from_secs(2),
+            queue_bytes: 16 * MIB,
+            max_connections: 16,
+            compression: Compression::None,
+        }
+    }
+}
+
+/// As whom schemaward writes copies of refused batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuarantineCredentials {
+    /// As nobody: the cluster asks for no login.
+    None,
+    /// With credentials of its own.
+    Own,
 }
 
 /// How long things may take.

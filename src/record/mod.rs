@@ -7,6 +7,7 @@ pub mod batch;
 #[cfg(test)]
 pub(crate) mod builder;
 pub mod compression;
+pub mod copy;
 pub mod error;
 mod gzip;
 mod inflate;
@@ -21,6 +22,7 @@ mod zstd;
 
 pub use batch::{Batch, BatchHeader, ProducerSequence, peek_compression, peek_sequence};
 pub use compression::Compression;
+pub use copy::{BatchCopier, CopiedBatch, CopyError};
 pub use error::{RecordError, RecordErrorClass};
 pub use reader::{Record, RecordReader};
 pub use scratch::{Allowance, Scratch, Unlimited};

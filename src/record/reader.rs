@@ -21,6 +21,9 @@ pub struct Record<'r> {
     pub value: Option<&'r [u8]>,
 }
 
+/// A record and its bytes, or the end of the batch.
+pub type Walked<'r> = Option<(Record<'r>, &'r [u8])>;
+
 enum Source<'s> {
     /// What is not walked yet, and all of it.
     Plain(&'s [u8], &'s [u8]),
@@ -89,6 +92,22 @@ impl<'s> RecordReader<'s> {
     where
         F: FnMut(&'r [u8], Option<&'r [u8]>),
     {
+        match self.next_with_body(on_header) {
+            Ok(Some((record, _))) => Ok(Some(record)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same with the record's own bytes, its length apart: for who copies it as it stands there.
+    ///
+    /// # Errors
+    /// The same.
+    #[inline(always)]
+    pub fn next_with_body<'r, F>(&'r mut self, on_header: F) -> Result<Walked<'r>, RecordError>
+    where
+        F: FnMut(&'r [u8], Option<&'r [u8]>),
+    {
         if self.next >= self.end.at {
             return self.finish().map(|()| None);
         }
@@ -110,7 +129,7 @@ impl<'s> RecordReader<'s> {
         match walk::fields(body, on_header) {
             Some((key, value)) => {
                 self.next = index.wrapping_add(1); // it is below the end
-                Ok(Some(Record { batch_index: index, key, value }))
+                Ok(Some((Record { batch_index: index, key, value }, body)))
             }
             None => Err(self.end.fail(walk::explain(body, index))),
         }

@@ -131,6 +131,33 @@ fn read<'r, T>(
     Some((value, cursor.rest()))
 }
 
+/// A record in the parts that a copy takes over as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parts<'r> {
+    /// As it stands there; means nothing yet.
+    pub(super) attributes: u8,
+    /// From the batch's base timestamp.
+    pub(super) timestamp_delta: i64,
+    /// Key and value, each behind its length.
+    pub(super) key_and_value: &'r [u8],
+    /// How many headers follow.
+    pub(super) header_count: usize,
+    /// All headers: keys and values, each behind its length.
+    pub(super) headers: &'r [u8],
+}
+
+/// Takes the record that is `body` apart; [`fields`] has accepted it.
+pub(super) fn parts(body: &[u8]) -> Option<Parts<'_>> {
+    let (&attributes, rest) = body.split_first()?;
+    let (timestamp_delta, rest) = read(rest, Cursor::varlong)?;
+    let from = skip_varint(rest)?;
+    let (_, rest) = nullable_bytes(from)?;
+    let (_, rest) = nullable_bytes(rest)?;
+    let key_and_value = from.get(..from.len().checked_sub(rest.len())?)?;
+    let (header_count, headers) = count(rest)?;
+    Some(Parts { attributes, timestamp_delta, key_and_value, header_count, headers })
+}
+
 /// What is wrong with `body`, for which [`fields`] gave `None`.
 #[cold]
 #[inline(never)]

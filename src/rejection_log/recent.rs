@@ -114,6 +114,7 @@ mod tests {
     fn batch<'a>(topic: &'a str, client: &'a str, message: &'a str) -> RejectedBatch<'a> {
         RejectedBatch {
             topic,
+            batch_index: None,
             partition: 3,
             client_id: Some(client.as_bytes()),
             peer: "127.0.0.1:5000".parse().unwrap(),

@@ -39,7 +39,7 @@ pub struct MemorySpent {
 /// a place.
 const OF_KEY: &str = "key: ";
 /// What is walked in one turn, as [`RecordReader::spent`] counts it.
-const TURN_BYTES: usize = 128 * KIB;
+pub(super) const TURN_BYTES: usize = 128 * KIB;
 
 /// Tells one judge from all others of the process: what was learnt under one is nothing under another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(super) enum Found {
 }
 
 /// What became of one record.
-enum Outcome<'m> {
+pub(super) enum Outcome<'m> {
     Accepted,
     Rejected(Rejection),
     Unknown(&'m SchemaRef, Option<&'m SourceError>),
@@ -213,7 +213,7 @@ enum Way<'w> {
     Done,
 }
 
-impl Walk<'_> {
+impl<'w> Walk<'w> {
     /// Goes on for a turn: for some milliseconds at most, unless a single record takes longer. `None`: it goes on.
     ///
     /// # Errors
@@ -227,6 +227,23 @@ impl Walk<'_> {
     }
 
     fn turn(&mut self) -> Result<Turn, RecordError> {
+        self.go_on(|look, records, memos, verdict| match look.policy.naming.is_own() {
+            true => look.records::<OWN>(records, memos, verdict),
+            false => look.records::<EVERY>(records, memos, verdict),
+        })
+    }
+
+    /// Goes on with `walk` where the last turn ended.
+    #[inline]
+    pub(super) fn go_on(
+        &mut self,
+        walk: impl FnOnce(
+            &Look<'w>,
+            &mut RecordReader<'_>,
+            &mut Memos,
+            &mut PartitionVerdict,
+        ) -> Result<Turn, RecordError>,
+    ) -> Result<Turn, RecordError> {
         let Self { look, memos, way, verdict } = self;
         let mut records = match std::mem::replace(way, Way::Done) {
             Way::Batch { record_set, scratch, allowance } => {
@@ -237,10 +254,7 @@ impl Walk<'_> {
             Way::Records(records) => records,
             Way::Done => return Ok(Turn::Over),
         };
-        let paused = match look.policy.naming.is_own() {
-            true => look.records::<OWN>(&mut records, memos, verdict)?,
-            false => look.records::<EVERY>(&mut records, memos, verdict)?,
-        };
+        let paused = walk(look, &mut records, memos, verdict)?;
         if paused == Turn::Paused {
             *way = Way::Records(records);
         }
@@ -256,15 +270,15 @@ impl Drop for Walk<'_> {
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     Over,
     Paused,
 }
 
 /// What stays the same from record to record.
-struct Look<'w> {
+pub(super) struct Look<'w> {
     judge: &'w Judge,
-    policy: &'w TopicPolicy,
+    pub(super) policy: &'w TopicPolicy,
     resolved: &'w Resolved,
 }
 
@@ -287,10 +301,10 @@ impl Look<'_> {
             match self.record(&record, metadata.facts(), memos, words) {
                 Outcome::Accepted => verdict.accept(),
                 Outcome::Rejected(rejection) => {
-                    if verdict.rejected().is_empty() {
-                        verdict.name_schema(self.named(&record, metadata.facts(), &rejection));
-                    }
-                    verdict.reject(record.batch_index, rejection);
+                    let schema = verdict
+                        .names_more()
+                        .then(|| self.shown(&record, metadata.facts(), &rejection.detail));
+                    verdict.reject(record.batch_index, rejection, schema.flatten());
                 }
                 Outcome::Unknown(reference, error) => {
                     verdict.abstain(record.batch_index, reference, || unknown(reference, error));
@@ -300,8 +314,33 @@ impl Look<'_> {
         Ok(Turn::Paused)
     }
 
+    /// The schema that a record names for what `detail` finds wrong, its key or else its value, fit to be shown; `None` if it
+    /// names none that can be read.
+    #[cold]
+    pub(super) fn shown(
+        &self,
+        record: &Record<'_>,
+        facts: Facts<'_, '_>,
+        detail: &str,
+    ) -> Option<Box<str>> {
+        let naming = &self.policy.naming;
+        let of_key = naming.key.is_some() && detail.starts_with(OF_KEY);
+        let (side, bytes) =
+            if of_key { (Side::Key, record.key) } else { (Side::Value, record.value) };
+        let reader = naming.reader(side);
+        let claim = match reader.conventions.is_headers_only() {
+            true => reader.own(facts).ok()?,
+            false => match (reader.in_headers(facts).ok()?.first(), reader.conventions.prefix) {
+                (Some(claim), _) => claim,
+                (None, prefix) => unframe(prefix?, bytes?).ok()?.0,
+            },
+        };
+        let reference = claim.written.reference(&self.judge.references).ok()?;
+        Some(reference.shown().into())
+    }
+
     #[inline]
-    fn record<'m>(
+    pub(super) fn record<'m>(
         &self,
         record: &Record<'_>,
         facts: Facts<'_, '_>,
@@ -442,30 +481,6 @@ impl Look<'_> {
         memo.find(written, |known| judge.find(side, written, known, policy, resolved))
     }
 
-    /// The schema that a record names which does not pass, for people who read of it.
-    #[cold]
-    fn named(
-        &self,
-        record: &Record<'_>,
-        facts: Facts<'_, '_>,
-        rejection: &Rejection,
-    ) -> Option<String> {
-        let naming = &self.policy.naming;
-        let of_key = naming.key.is_some() && rejection.detail.starts_with(OF_KEY);
-        let (side, bytes) =
-            if of_key { (Side::Key, record.key?) } else { (Side::Value, record.value?) };
-        let reader = naming.reader(side);
-        let claim = if reader.conventions.is_headers_only() {
-            reader.own(facts).ok()?
-        } else {
-            let claims = reader.in_headers(facts).ok()?;
-            let unframed = || Some(unframe(reader.conventions.prefix?, bytes).ok()?.0);
-            claims.first().or_else(unframed)?
-        };
-        let reference = claim.written.reference(&self.judge.references).ok()?;
-        Some(reference.shown())
-    }
-
     /// Whether two references that are written differently name one schema.
     #[cold]
     fn agreement(&self, one: &Claim<'_>, other: &Claim<'_>, memo: &mut Memo) -> Agreement {
@@ -519,7 +534,7 @@ fn no_subject(reference: &SchemaRef) -> Rejection {
     Rejection::new(Reason::SchemaNotAllowed, detail)
 }
 
-fn unknown(reference: &SchemaRef, error: Option<&SourceError>) -> String {
+pub(super) fn unknown(reference: &SchemaRef, error: Option<&SourceError>) -> String {
     match error {
         Some(error) => format!("schema {}: {error}", reference.shown()),
         None => format!("schema {}: no answer in time", reference.shown()),

@@ -3,6 +3,8 @@
 pub mod claim;
 pub mod convention;
 pub mod datum;
+pub mod dead_letter;
+pub mod examine;
 pub mod judge;
 mod memo;
 pub mod metadata;

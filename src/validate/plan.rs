@@ -83,6 +83,24 @@ impl<'a> Planner<'a> {
         self.set(at, policy.decide(verdict))
     }
 
+    /// Adds `text` to what the producer of a refused partition is told.
+    pub fn add(&mut self, at: At, text: &str) {
+        let slot = self.actions.get_mut(at.topic).and_then(|topic| topic.get_mut(at.partition));
+        if let Some(Some(Action::Refuse(refusal))) = slot {
+            refusal.add(text, &mut self.text_left);
+        }
+    }
+
+    /// What the producer of a refused partition is told.
+    #[must_use]
+    pub fn refusal(&self, at: At) -> Option<&Refusal> {
+        let slot = self.actions.get(at.topic).and_then(|topic| topic.get(at.partition))?;
+        match slot {
+            Some(Action::Refuse(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// Whether a partition is decided.
     #[must_use]
     pub fn is_decided(&self, at: At) -> bool {

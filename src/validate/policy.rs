@@ -7,6 +7,7 @@ use wildmatch::WildMatch;
 use super::{
     claim::Reader,
     convention::Conventions,
+    dead_letter::DeadLetterName,
     metadata::{HeaderNames, NameTable, Side},
     verdict::{BatchFault, PartitionVerdict},
 };
@@ -96,6 +97,8 @@ pub struct RuleSettings {
     pub conventions: Conventions,
     /// The same of keys; `None`: keys are not looked at (`rules[].key_conventions`).
     pub key_conventions: Option<Conventions>,
+    /// Where refused batches are copied to; `None`: nowhere (`rules[].quarantine`).
+    pub quarantine: Option<DeadLetterName>,
 }
 
 impl Default for RuleSettings {
@@ -113,6 +116,7 @@ impl Default for RuleSettings {
             unknown_fields: UnknownFields::default(),
             conventions: Conventions::default(),
             key_conventions: None,
+            quarantine: None,
         }
     }
 }
@@ -173,6 +177,7 @@ pub struct TopicPolicy {
     pub unknown_fields: UnknownFields,
     /// How records name their schemas.
     pub naming: Naming,
+    quarantine: Option<DeadLetterName>,
     allow_schemas: Vec<WildMatch>,
     strategy: SubjectStrategy,
     allow_subjects: Arc<[String]>,
@@ -192,6 +197,7 @@ impl TopicPolicy {
             tombstones: rule.tombstones,
             on_registry_unavailable: rule.on_registry_unavailable,
             sequence_guard: rule.sequence_guard,
+            quarantine: rule.quarantine.clone(),
             allow_schemas: rule.allow_schemas.iter().map(|glob| WildMatch::new(glob)).collect(),
             strategy: rule.subjects,
             allow_subjects: rule.allow_subjects.clone().into(),
@@ -311,6 +317,8 @@ pub struct Policy {
     default: Arc<TopicPolicy>,
     internal: Arc<TopicPolicy>,
     unnamed: Option<Arc<TopicPolicy>>,
+    /// How the dead-letter topics of all rules are called.
+    dead_letters: Vec<DeadLetterName>,
 }
 
 #[derive(Debug)]
@@ -330,6 +338,8 @@ impl Policy {
     /// called `names`.
     #[must_use]
     pub fn new(rules: &[RuleSettings], default: &RuleSettings, names: &HeaderNames) -> Self {
+        let named = rules.iter().chain([default]).filter_map(|rule| rule.quarantine.clone());
+        let dead_letters = named.collect();
         let rules = rules.iter().map(|rule| Rule {
             topics: rule.topics.iter().map(|glob| TopicGlob::new(glob)).collect(),
             policy: Arc::new(TopicPolicy::new(rule, names)),
@@ -343,7 +353,17 @@ impl Policy {
             .chain([&default])
             .any(|it| it.mode == Mode::Enforce);
         let unnamed = (!enforces).then(|| Arc::clone(&default));
-        Self { rules, default, internal: Arc::new(TopicPolicy::new(&internal, names)), unnamed }
+        let internal = Arc::new(TopicPolicy::new(&internal, names));
+        Self { rules, default, internal, unnamed, dead_letters }
+    }
+
+    /// Where refused batches of `topic`, whose policy is `policy`, are copied to. `None`: nowhere, as those of dead-letter
+    /// topics: nothing goes round in circles.
+    #[must_use]
+    pub fn dead_letter_topic(&self, topic: &str, policy: &TopicPolicy) -> Option<Arc<str>> {
+        let name = policy.quarantine.as_ref().filter(|_| policy.mode == Mode::Enforce)?;
+        let is_dead_letter = self.dead_letters.iter().any(|name| name.is_one(topic));
+        (!is_dead_letter).then(|| name.of(topic).into())
     }
 
     /// What the rules say about a topic whose name is not known: something only where none of them refuses anything.
@@ -400,6 +420,35 @@ mod tests {
     fn rule(topics: &[&str], mode: Mode) -> RuleSettings {
         let topics = topics.iter().map(ToString::to_string).collect();
         RuleSettings { topics, mode, ..RuleSettings::default() }
+    }
+
+    #[test]
+    fn dead_letter_topics_have_none_themselves() {
+        let to = |topics: &[&str], mode, name| RuleSettings {
+            quarantine: Some(DeadLetterName::parse(name).unwrap()),
+            ..rule(topics, mode)
+        };
+        let rules = [
+            to(&["seen"], Mode::Observe, "seen-dead"),
+            to(&["users"], Mode::Enforce, "all-dead"),
+            rule(&["quiet"], Mode::Enforce),
+        ];
+        let default = to(&[], Mode::Enforce, "{topic}.rejected");
+        let policy = Policy::new(&rules, &default, &HeaderNames::default());
+        let table = [
+            ("users", Some("all-dead")),
+            ("orders", Some("orders.rejected")),
+            ("orders.rejected", None),
+            ("all-dead", None),
+            ("seen-dead", None),
+            ("seen", None),
+            ("quiet", None),
+            ("__consumer_offsets", None),
+        ];
+        for (topic, expected) in table {
+            let found = policy.dead_letter_topic(topic, &policy.for_topic(topic));
+            assert_eq!(found.as_deref(), expected, "{topic}");
+        }
     }
 
     #[test]

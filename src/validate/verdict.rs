@@ -33,13 +33,15 @@ pub struct RejectedRecord {
     pub batch_index: i32,
     /// Why.
     pub rejection: Rejection,
+    /// The schema that it names for its value, fit to be shown, where that can be read.
+    pub schema: Option<Box<str>>,
 }
 
 impl RejectedRecord {
     /// The text that the producer sees: `payload_invalid: record 3: …`.
     #[must_use]
     pub fn message(&self) -> String {
-        let Self { batch_index, rejection: Rejection { reason, detail } } = self;
+        let Self { batch_index, rejection: Rejection { reason, detail }, .. } = self;
         format!("{}: record {batch_index}: {detail}", reason.label())
     }
 }
@@ -69,8 +71,6 @@ pub struct PartitionVerdict {
     fault: Option<BatchFault>,
     records: u64,
     rejected: Vec<RejectedRecord>,
-    /// The schema that the first of them names.
-    rejected_schema: Option<String>,
     rejected_by_reason: [u64; Reason::ALL.len()],
     unknown: Vec<SchemaRef>,
     /// The same, to be found among at once: one batch can name a thousand schemas a million times.
@@ -88,19 +88,19 @@ impl PartitionVerdict {
         self.records += 1;
     }
 
-    pub(super) fn reject(&mut self, batch_index: i32, rejection: Rejection) {
+    pub(super) fn reject(
+        &mut self,
+        batch_index: i32,
+        rejection: Rejection,
+        schema: Option<Box<str>>,
+    ) {
         self.records += 1;
         if let Some(count) = self.rejected_by_reason.get_mut(slot(rejection.reason)) {
             *count += 1;
         }
         if self.names_more() {
-            self.rejected.push(RejectedRecord { batch_index, rejection });
+            self.rejected.push(RejectedRecord { batch_index, rejection, schema });
         }
-    }
-
-    /// Takes note of the schema that the first record names that does not pass.
-    pub(super) fn name_schema(&mut self, shown: Option<String>) {
-        self.rejected_schema = shown;
     }
 
     /// Whether one more record that does not pass will be named, and what is wrong with it be read.
@@ -143,12 +143,6 @@ impl PartitionVerdict {
         &self.rejected
     }
 
-    /// The schema that the first of them names, fit to be shown; `None` where it names none that can be read.
-    #[must_use]
-    pub fn rejected_schema(&self) -> Option<&str> {
-        self.rejected_schema.as_deref()
-    }
-
     /// How many records certainly do not pass.
     #[must_use]
     pub fn rejected_records(&self) -> u64 {
@@ -176,6 +170,12 @@ impl PartitionVerdict {
     #[must_use]
     pub const fn unknown_detail(&self) -> Option<&(i32, String)> {
         self.unknown_detail.as_ref()
+    }
+
+    /// Why the first record does not pass that is known not to; otherwise that it is not known whether one does.
+    #[must_use]
+    pub fn first_reason(&self) -> Reason {
+        self.rejected.first().map_or(Reason::RegistryUnavailable, |it| it.rejection.reason)
     }
 
     /// Whether nothing more can be learnt by waiting for schemas.

@@ -5,6 +5,7 @@ pub mod error;
 pub mod error_code;
 mod fields;
 pub mod frame;
+pub mod own_client;
 pub mod prefix;
 pub mod produce;
 pub mod refuse;

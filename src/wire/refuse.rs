@@ -179,6 +179,16 @@ impl Refusal {
         self
     }
 
+    /// Adds `text` to each message that there is, as far as there is room: a client shows one of them.
+    pub fn add(&mut self, text: &str, text_left: &mut usize) {
+        let messages = self.record_errors.iter_mut().map(|error| &mut error.message);
+        for message in self.message.iter_mut().chain(messages) {
+            let Some(left) = text_left.checked_sub(text.len()) else { return };
+            *text_left = left;
+            message.push_str(text);
+        }
+    }
+
     fn put(&self, out: &mut BytesMut, version: i16, partition: i32) {
         let flexible = flexible(version);
         out.put_i32(partition);

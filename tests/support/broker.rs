@@ -2,6 +2,7 @@
 //! the tests use a real one.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -37,10 +38,34 @@ pub struct Received {
     pub record_set: Option<Bytes>,
 }
 
+/// What a broker does otherwise than saying yes, about one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temper {
+    /// Metadata does not know it.
+    Missing,
+    /// Nobody leads its partitions.
+    Leaderless,
+    /// Produce is answered with this code.
+    Refuses(i16),
+    /// Produce is answered with this code once, then it is taken.
+    RefusesOnce(i16),
+    /// Produce is not answered, and nothing behind it on the same connection.
+    Silent,
+    /// The connection is closed instead of an answer to Produce.
+    Closes,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     received: Mutex<Vec<Received>>,
     frames: Mutex<Vec<Bytes>>,
+    tempers: Mutex<HashMap<String, Temper>>,
+}
+
+impl Seen {
+    fn temper(&self, topic: &str) -> Option<Temper> {
+        self.tempers.lock().unwrap().get(topic).copied()
+    }
 }
 
 /// A running broker.
@@ -81,6 +106,15 @@ impl FakeBroker {
         self.seen.received.lock().unwrap().clone()
     }
 
+    /// Does otherwise than saying yes about `topic` from now on; `None`: says yes again.
+    pub fn temper(&self, topic: &str, temper: Option<Temper>) {
+        let mut tempers = self.seen.tempers.lock().unwrap();
+        match temper {
+            Some(temper) => tempers.insert(topic.to_owned(), temper),
+            None => tempers.remove(topic),
+        };
+    }
+
     /// Every request frame without its size, in order.
     pub fn frames(&self) -> Vec<Bytes> {
         self.seen.frames.lock().unwrap().clone()
@@ -97,7 +131,7 @@ pub fn topic_id(name: &str) -> Uuid {
 }
 
 async fn converse(mut stream: TcpStream, address: SocketAddr, seen: Arc<Seen>) {
-    let mut names = std::collections::HashMap::new();
+    let mut names = Names::new();
     while let Ok(size) = stream.read_i32().await {
         let mut frame = vec![0; usize::try_from(size).unwrap()];
         if stream.read_exact(&mut frame).await.is_err() {
@@ -105,6 +139,11 @@ async fn converse(mut stream: TcpStream, address: SocketAddr, seen: Arc<Seen>) {
         }
         let frame = Bytes::from(frame);
         seen.frames.lock().unwrap().push(frame.clone());
+        match tempered(&frame, &seen) {
+            Some(Temper::Closes) => return,
+            Some(Temper::Silent) => std::future::pending().await,
+            _ => {}
+        }
         let Some(answer) = answer(frame, address, &seen, &mut names) else { continue };
         let size = i32::try_from(answer.len()).unwrap();
         if stream.write_all(&[&size.to_be_bytes()[..], &answer].concat()).await.is_err() {
@@ -113,7 +152,19 @@ async fn converse(mut stream: TcpStream, address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-type Names = std::collections::HashMap<Uuid, String>;
+/// What is done to a whole connection because of a Produce request by name.
+fn tempered(frame: &Bytes, seen: &Seen) -> Option<Temper> {
+    let mut frame = frame.clone();
+    let (api_key, version) = (frame.clone().get_i16(), frame.clone().split_off(2).get_i16());
+    if api_key != ApiKey::Produce as i16 || seen.tempers.lock().unwrap().is_empty() {
+        return None;
+    }
+    RequestHeader::decode(&mut frame, ApiKey::Produce.request_header_version(version)).unwrap();
+    let request = ProduceRequest::decode(&mut frame, version).unwrap();
+    request.topic_data.iter().find_map(|topic| seen.temper(&topic.name))
+}
+
+type Names = HashMap<Uuid, String>;
 
 fn answer(
     mut frame: Bytes,
@@ -130,7 +181,7 @@ fn answer(
         ApiKey::ApiVersions => Some(encode(id, version, &api_versions())),
         ApiKey::Metadata => {
             let request = MetadataRequest::decode(&mut frame, version).unwrap();
-            Some(encode(id, version, &metadata(&request, version, address, names)))
+            Some(encode(id, version, &metadata(&request, version, address, names, seen)))
         }
         ApiKey::Produce => {
             let request = ProduceRequest::decode(&mut frame, version).unwrap();
@@ -161,6 +212,7 @@ fn metadata(
     version: i16,
     address: SocketAddr,
     names: &mut Names,
+    seen: &Seen,
 ) -> MetadataResponse {
     let broker = MetadataResponseBroker::default()
         .with_node_id(BrokerId(NODE))
@@ -168,11 +220,16 @@ fn metadata(
         .with_port(i32::from(address.port()));
     let topics = request.topics.iter().flatten().map(|topic| {
         let name = topic.name.clone().unwrap();
+        let temper = seen.temper(&name);
+        if temper == Some(Temper::Missing) {
+            return MetadataResponseTopic::default().with_name(Some(name)).with_error_code(3);
+        }
+        let leader = if temper == Some(Temper::Leaderless) { -1 } else { NODE };
         names.insert(topic_id(&name), name.to_string());
         let partitions = (0..4).map(|partition| {
             MetadataResponsePartition::default()
                 .with_partition_index(partition)
-                .with_leader_id(BrokerId(NODE))
+                .with_leader_id(BrokerId(leader))
         });
         let described = MetadataResponseTopic::default()
             .with_name(Some(name.clone()))
@@ -196,7 +253,20 @@ fn produce(
             13.. => names.get(&topic.topic_id).cloned().unwrap_or_default(),
             _ => topic.name.to_string(),
         };
+        let refused = match seen.temper(&name) {
+            Some(Temper::Refuses(code)) => code,
+            Some(Temper::RefusesOnce(code)) => {
+                seen.tempers.lock().unwrap().remove(&name);
+                code
+            }
+            _ => 0,
+        };
         let partitions = topic.partition_data.iter().map(|data| {
+            if refused != 0 {
+                return PartitionProduceResponse::default()
+                    .with_index(data.index)
+                    .with_error_code(refused);
+            }
             let received = Received {
                 topic: name.clone(),
                 partition: data.index,

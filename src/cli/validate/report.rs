@@ -56,7 +56,11 @@ impl Report {
         self.records += 1;
         self.rejected += u64::from(rejection.is_some());
         let reason = rejection.as_ref().map(|rejection| rejection.reason.label());
-        let rejected = rejection.map(|rejection| RejectedRecord { batch_index: record, rejection });
+        let rejected = rejection.map(|rejection| RejectedRecord {
+            batch_index: record,
+            rejection,
+            schema: None,
+        });
         let message = rejected.as_ref().map(RejectedRecord::message);
         match (self.format, message) {
             (ReportFormat::Text, None) => Ok(()),
