@@ -4,6 +4,7 @@ mod allocator;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod probe;
 mod run;
 mod serve_schemas;
 mod validate;
@@ -27,6 +28,8 @@ enum Command {
     /// Show in seconds what the proxy does: broker, schema server, proxy and producer in this process
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
+    /// Ask a running schemaward whether it lives or is ready
+    Probe(probe::Probe),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
@@ -43,6 +46,7 @@ impl Cli {
             Command::Check(check) => check.execute(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.execute(),
+            Command::Probe(probe) => probe.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
             Command::ServeSchemas(serve) => serve.execute(),
