@@ -70,7 +70,10 @@ async fn produce(client: &mut Client) -> i16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_broker_and_registry_changes_no_probe_of_a_process_that_is_up() {
-    let (broker, registry) = (FakeBroker::start().await, Registry::start().await);
+    // On a runtime of their own: with it their connections end too.
+    let theirs = tokio::runtime::Runtime::new().unwrap();
+    let (broker, registry) =
+        theirs.spawn(async { (FakeBroker::start().await, Registry::start().await) }).await.unwrap();
     registry.id(1, USER);
     let host = loopback();
     let admin = format!("{{listen: \"{host}:9464\", probes_listen: \"{host}:9465\"}}");
@@ -91,7 +94,7 @@ async fn killing_broker_and_registry_changes_no_probe_of_a_process_that_is_up() 
         assert_eq!(says_no(&probe(&["--config", config, "--ready"])), None, "{when}");
     };
     ask("all is well").await;
-    drop((broker, registry));
+    theirs.shutdown_background();
     // It has noticed: what was connected is closed, and so is who comes now.
     assert!(client.closed().await);
     assert!(Client::connect(&program.node(1)).await.closed().await);
