@@ -8,6 +8,7 @@ mod demo;
 mod inject;
 mod log_args;
 mod manual;
+mod probe;
 mod run;
 mod serve_schemas;
 mod validate;
@@ -40,6 +41,8 @@ enum Command {
     Inject(inject::Inject),
     /// Print the manual page, or write one for each command
     Man(manual::Manual),
+    /// Ask a running schemaward whether it lives or is ready
+    Probe(probe::Probe),
     /// Run the proxy until it is told to stop (SIGTERM, SIGINT)
     Run(run::Run),
     /// Check records in files against their schema, as the proxy would
@@ -62,6 +65,7 @@ impl Cli {
             Command::Demo(demo) => demo.execute(),
             Command::Inject(inject) => inject.execute(),
             Command::Man(manual) => manual.execute(),
+            Command::Probe(probe) => probe.execute(),
             Command::Run(run) => run.execute(),
             Command::Validate(validate) => validate.execute(),
             Command::ServeSchemas(serve) => serve.execute(),
