@@ -38,8 +38,8 @@ fn assert_judged(
     admin::create_topic(&kafka.bootstrap(), topic, 1, 1);
     for (case, expected) in cases {
         let before = expected.map(|reason| sidecar.rejected(topic, reason));
-        let settings = ["linger.ms=0"];
-        let seen = python.produce_confluent(&sidecar.bootstrap(), &settings, &[case.clone()]);
+        let one = std::slice::from_ref(case);
+        let seen = python.produce_confluent(&sidecar.bootstrap(), &["linger.ms=0"], one);
         let [outcome] = &seen[..] else { panic!("{topic}: {seen:?}") };
         assert_eq!(outcome.ok, expected.is_none(), "{topic}: {case:?}: {outcome:?}");
         assert_eq!(outcome.code, expected.map(|_| 87), "{topic}: {case:?}: {outcome:?}");
@@ -61,13 +61,12 @@ fn assert_judged(
 }
 
 #[test]
-fn each_convention_is_judged_where_it_is_accepted_and_missing_metadata_elsewhere() {
+fn each_convention_is_judged_where_it_is_accepted() {
     let (Some(kafka), Some(python)) = (kafka::shared_single(), Python::get()) else { return };
     let rules = "rules:
   - {topics: [conv-confluent-prefix], conventions: [confluent_prefix]}
   - {topics: [conv-confluent-headers], conventions: [confluent_headers]}
   - {topics: [conv-cloudevents], conventions: [cloudevents]}
-  - {topics: [conv-several], conventions: [headers, confluent_prefix]}
 ";
     let sidecar = Sidecar::start(kafka, rules);
     let document = sidecar.registry.document("users/schema.avsc", support::sidecar::USER);
@@ -84,7 +83,7 @@ fn each_convention_is_judged_where_it_is_accepted_and_missing_metadata_elsewhere
         Case::new(topic, value).header("content-type", "avro").header("schema-id", "1")
     };
     let (invalid, unknown) = (Some("payload_invalid"), Some("schema_not_found"));
-    let (missing, no_type) = (Some("missing_schema_id"), Some("missing_content_type"));
+    let missing = Some("missing_schema_id");
     let topic = "conv-confluent-prefix";
     let cases = [
         (bare(topic, &framed(&id, ada.clone())), None),
@@ -109,22 +108,36 @@ fn each_convention_is_judged_where_it_is_accepted_and_missing_metadata_elsewhere
         (bare(topic, &ada), missing),
     ];
     assert_judged(kafka, &python, &sidecar, topic, &cases);
-    // Headers count before what stands in front of the value, and nothing is taken off it then.
+}
+
+#[test]
+fn where_headers_name_a_schema_nothing_is_taken_off_the_value() {
+    let (Some(kafka), Some(python)) = (kafka::shared_single(), Python::get()) else { return };
+    let rules = "rules:\n  - {topics: [conv-several], conventions: [headers, confluent_prefix]}\n";
+    let sidecar = Sidecar::start(kafka, rules);
+    let (ada, id) = (user("ada"), [0, 0, 0, 0, 1]);
+    let prefixed = framed(&id, ada.clone());
+    let in_header = |topic: &str| Case::new(topic, &ada).header("__value_schema_id", id);
+    let own = |topic: &str, value: &[u8]| {
+        Case::new(topic, value).header("content-type", "avro").header("schema-id", "1")
+    };
+    let (missing, no_type) = (Some("missing_schema_id"), Some("missing_content_type"));
     let topic = "conv-several";
     let cases = [
         (own(topic, &ada), None),
-        (bare(topic, &framed(&id, ada.clone())), None),
-        (own(topic, &framed(&id, ada.clone())), Some("payload_trailing_bytes")),
-        (bare(topic, &ada), missing),
+        (Case::new(topic, &prefixed), None),
+        (own(topic, &prefixed), Some("payload_trailing_bytes")),
+        (Case::new(topic, &ada), missing),
     ];
     assert_judged(kafka, &python, &sidecar, topic, &cases);
-    // A topic that accepts headers only.
+    // By default only these headers do.
+    let topic = "conv-default";
     let cases = [
-        (own("conv-default", &ada), None),
-        (bare("conv-default", &framed(&id, ada.clone())), no_type),
-        (in_headers("conv-default", &id, ada), no_type),
+        (own(topic, &ada), None),
+        (Case::new(topic, &prefixed), no_type),
+        (in_header(topic), no_type),
     ];
-    assert_judged(kafka, &python, &sidecar, "conv-default", &cases);
+    assert_judged(kafka, &python, &sidecar, topic, &cases);
 }
 
 /// What confluent-kafka's serializers write with the registry at `url`, as records of `topic`.

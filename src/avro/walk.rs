@@ -22,6 +22,10 @@ struct Walker<'p> {
 
 impl<'p> Walker<'p> {
     /// Runs the steps of `target`. Recursion is bounded by `MAX_DATUM_DEPTH`.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each kind of step, and nothing beside them"
+    )]
     fn run<'a>(&mut self, target: Target, bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
         let mut depth = enter(depth, target)?;
         let mut steps = self.steps(target)?.iter();

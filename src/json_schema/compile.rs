@@ -28,6 +28,10 @@ pub(super) const STEP: &str = "x-schemaward-step";
 const COMPILE_EFFORT: u64 = 4_000_000;
 /// What one schema that holds others costs there.
 const SCHEMA_EFFORT: u64 = 16;
+/// What it costs to take a document that is given, under one of the places that references lead to it by, and each letter
+/// of that place.
+const RETRIEVAL_EFFORT: u64 = 1_000;
+const LETTER_EFFORT: u64 = 16;
 /// How often a schema may be compiled anew. The compiler searches those that it has of one from end to end.
 const MAX_TIMES: u32 = 512;
 /// How many times as much where some schema asks for what others left over: the compiler then goes through these again.
@@ -125,6 +129,8 @@ impl Retrieve for Given {
         &self,
         uri: &Uri<String>,
     ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        // A relative `$id` gives what is below it another place each time that it is come by.
+        charge(RETRIEVAL_EFFORT + count(uri.as_str().len()).saturating_mul(LETTER_EFFORT));
         let found = self.find(uri.as_str()).cloned();
         found.ok_or_else(|| "no document of that name is given".into())
     }

@@ -111,7 +111,7 @@ fn only(path: &str, value: &str) -> String {
             }
             None => {
                 head.push_str(&format!("{{{key}: "));
-                tail.insert_str(0, "}");
+                tail.insert(0, '}');
             }
         }
     }

@@ -81,7 +81,7 @@ proptest! {
         let sent = batch(flavour, &records);
         let copies = copied(&sent, &MORE, compression, &mut Unlimited).unwrap();
         prop_assert_eq!(copies.len(), 1);
-        prop_assert_eq!(copies[0].records, records.len() as u64);
+        prop_assert_eq!(copies[0].records, u64::try_from(records.len()).unwrap());
         let bytes = &copies[0].bytes;
         let parsed = Batch::parse(bytes).unwrap();
         parsed.verify_checksum().unwrap();
@@ -107,10 +107,10 @@ proptest! {
         let read = peer::RecordBatchDecoder::decode_all(&mut buf).unwrap();
         let read: Vec<_> = read.into_iter().flat_map(|set| set.records).collect();
         let seen: Vec<_> = read.iter().map(|it| (it.offset, it.timestamp)).collect();
-        let sent: Vec<_> = (0..).zip(deltas.iter().map(|delta| base + delta)).collect();
+        let sent: Vec<_> = (0..).zip(deltas.iter().map(|delta| base.wrapping_add(*delta))).collect();
         prop_assert_eq!(seen, sent);
         prop_assert_eq!(Batch::parse(&bytes).unwrap().header().base_sequence, -1);
-        let most = deltas.iter().max().unwrap() + base;
+        let most = base.wrapping_add(*deltas.iter().max().unwrap());
         prop_assert_eq!(Batch::parse(&bytes).unwrap().header().max_timestamp, most);
         for record in &read {
             prop_assert_eq!((record.producer_id, record.transactional), (-1, false));
