@@ -188,7 +188,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 /// Waits until a connection has to go; `owed` says how many requests wait for their answer. New times count from the next
-/// look on, [`MAX_PERIOD`] later at most.
+/// look on, `MAX_PERIOD` later at most.
 ///
 /// # Cancel safety
 /// Dropped, it forgets how long it has been.
