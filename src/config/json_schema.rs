@@ -125,7 +125,7 @@ impl Making {
             Shape::Either(left, right) => {
                 let both = [left, right].map(|it| {
                     let mut schema = self.shape(path, it, item);
-                    if matches!(**it, Shape::List(_)) {
+                    if matches!(&**it, Shape::List(items) if **items == Shape::Mapping) {
                         // An empty list says nothing.
                         schema.insert("minItems".to_owned(), json!(1));
                     }

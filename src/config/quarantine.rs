@@ -97,8 +97,10 @@ fn name() -> Kind<impl Fn(&Value) -> Result<DeadLetterName, String>> {
     Kind::new(Shape::Text(NAME), |value| DeadLetterName::parse(&text().read(value)?))
 }
 
-const NAME: Form =
-    Form { what: "the name of a topic, which may hold {topic}", pattern: r"^[A-Za-z0-9._{}-]+$" };
+const NAME: Form = Form {
+    what: "the name of a topic, in which {topic} may stand once",
+    pattern: r"^([A-Za-z0-9._-]+(\{topic\}[A-Za-z0-9._-]*)?|\{topic\}[A-Za-z0-9._-]+)$",
+};
 
 /// What a rule says: `false`, `true` for the name that all have, or a name of its own.
 pub(super) fn dead_letter_topic(

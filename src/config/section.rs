@@ -244,14 +244,15 @@ impl<'n> Section<'n> {
         self.items_of(key, node, kind)
     }
 
-    /// The same, or one text with commas between the items, as clients of Kafka have it.
+    /// The same, or one text with commas between the items, as clients of Kafka have it; it is of the form `commas`.
     pub(super) fn list_or_commas<T>(
         &mut self,
         key: &'static str,
         kind: Kind<impl Fn(&Value) -> Result<T, String>>,
+        commas: Form,
     ) -> Given<Vec<Located<T>>> {
-        let text = Shape::Text(Form { what: "text with commas", pattern: r"[^,\s]" });
-        let shape = Shape::Either(Box::new(Shape::list(kind.shape())), Box::new(text));
+        let list = Shape::list(kind.shape());
+        let shape = Shape::Either(Box::new(list), Box::new(Shape::Text(commas)));
         let Some(mut node) = self.take(key, shape) else { return Given::Absent };
         if let Value::Text(text) = &node.value {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -259,7 +260,12 @@ impl<'n> Section<'n> {
                 let value = Value::Text(part.to_owned());
                 Node { origin: node.origin.clone(), value }
             };
-            node.value = Value::List(parts.map(item).collect());
+            let items: Vec<_> = parts.map(item).collect();
+            if items.is_empty() {
+                self.fail(&node.origin, key, wanted(commas.what, &node.value));
+                return Given::Faulty;
+            }
+            node.value = Value::List(items);
         }
         self.items_of(key, node, kind)
     }

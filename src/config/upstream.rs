@@ -6,7 +6,7 @@ use super::{
     section::{Given, Section},
     sections::{MILLI, MINUTE, SASL_MECHANISMS},
     tls,
-    values::{broker_address, duration, path, word},
+    values::{BROKER_ADDRESSES, broker_address, duration, path, word},
 };
 use crate::proxy::{
     sasl::credentials::Credentials,
@@ -14,7 +14,7 @@ use crate::proxy::{
 };
 
 pub(super) fn upstream(mut section: Section<'_>, bound: &Bound) -> Option<UpstreamSettings> {
-    let bootstrap = section.list_or_commas("bootstrap", broker_address());
+    let bootstrap = section.list_or_commas("bootstrap", broker_address(), BROKER_ADDRESSES);
     let connect_timeout =
         section.or("connect_timeout", DEFAULT_CONNECT_TIMEOUT, duration(MILLI * 10..=MINUTE * 5));
     let tls = tls::client(&mut section);

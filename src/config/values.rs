@@ -196,6 +196,12 @@ fn read_socket_address(value: &Value) -> Result<SocketAddr, String> {
     }
 }
 
+/// Several of [`broker_address`] in one text.
+pub(super) const BROKER_ADDRESSES: Form = Form {
+    what: "host:port, or several with commas between them",
+    pattern: r"^[\s,]*(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]{1,253}):[0-9]+(\s*,[\s,]*(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]{1,253}):[0-9]+)*[\s,]*$",
+};
+
 /// A host and a port to connect to; IPv6 addresses in brackets.
 pub(super) fn broker_address() -> Kind<impl Fn(&Value) -> Result<BrokerAddress, String>> {
     const FORM: Form =
