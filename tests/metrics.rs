@@ -16,11 +16,11 @@ use support::{
     proxy::{Proxy, install_crypto, loopback},
     registry::{Mood, Registry},
     scrape::Scrape,
+    sidecar::USER,
+    stage::Stage as World,
     valve::Valve,
 };
 
-const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fields":[
-    {"name":"name","type":"string"},{"name":"age","type":"int"}]}"#;
 const ADA: &[u8] = b"\x06Ada\x48";
 
 /// Every family of ours and its type.
@@ -59,23 +59,7 @@ const FAMILIES: [(&str, &str); 32] = [
     ("validation_seconds", "histogram"),
 ];
 
-struct World {
-    broker: FakeBroker,
-    registry: Registry,
-    proxy: Proxy,
-    client: Client,
-}
-
 impl World {
-    async fn new(more: &str) -> Self {
-        let broker = FakeBroker::start().await;
-        let registry = Registry::start().await;
-        registry.id(1, USER);
-        let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
-        let client = Client::connect(&proxy.node(1)).await;
-        Self { broker, registry, proxy, client }
-    }
-
     async fn produce(&mut self, topic: &str, batch: &TestBatch) -> i16 {
         let response = self.client.produce(9, &Produce::to(topic, 0, batch.encode())).await;
         only(&response).error_code

@@ -15,7 +15,8 @@ use support::{
     http,
     proxy::Proxy,
     registry::{Mood, Registry},
-    sidecar::{USER, user},
+    sidecar::user,
+    stage::Stage,
     wait::patiently,
 };
 
@@ -29,11 +30,7 @@ struct World {
 
 impl World {
     async fn new(more: &str) -> Self {
-        let broker = FakeBroker::start().await;
-        let registry = Registry::start().await;
-        registry.id(1, USER);
-        let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
-        let client = Client::connect(&proxy.node(1)).await;
+        let Stage { broker, registry, proxy, client } = Stage::new(more).await;
         Self { registry, proxy, client, requests: 0, _broker: broker }
     }
 

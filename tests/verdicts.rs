@@ -11,32 +11,14 @@ use support::{
     client::{Client, Produce, only},
     proxy::Proxy,
     registry::{Mood, Registry},
+    sidecar::USER,
+    stage::Stage as World,
 };
 
-/// One string field `name` and one int `age`.
-const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fields":[
-    {"name":"name","type":"string"},{"name":"age","type":"int"}]}"#;
 /// `{"name": "Ada", "age": 36}` in binary.
 const ADA: &[u8] = b"\x06Ada\x48";
 
-/// A proxy between a broker that says yes and a registry that knows schema 1.
-struct World {
-    broker: FakeBroker,
-    registry: Registry,
-    proxy: Proxy,
-    client: Client,
-}
-
 impl World {
-    async fn new(more: &str) -> Self {
-        let broker = FakeBroker::start().await;
-        let registry = Registry::start().await;
-        registry.id(1, USER);
-        let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
-        let client = Client::connect(&proxy.node(1)).await;
-        Self { broker, registry, proxy, client }
-    }
-
     /// Produces one batch to `topic` and gives code, partition message, and record errors.
     async fn produce(&mut self, topic: &str, batch: &[u8]) -> Answer {
         self.produce_in(9, topic, batch).await

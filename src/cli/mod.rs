@@ -11,6 +11,7 @@ mod manual;
 mod probe;
 mod run;
 mod serve_schemas;
+mod serving;
 mod validate;
 mod webhook;
 

@@ -3,12 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
 
-use super::{Exit, complain, log_args::LogArgs};
+use super::{Exit, complain, log_args::LogArgs, serving};
 use crate::{
     http_server::HttpServerError,
     limits::{MIB, SchemaLimits},
@@ -70,37 +66,11 @@ impl ServeSchemas {
                 "without --tls-certificate the password goes over the network in the clear"
             );
         }
-        match self.serve() {
-            Ok(()) => Exit::Clean,
-            Err(error) => {
-                complain(error.as_ref());
-                match error.downcast_ref() {
-                    Some(ServerError::Http(HttpServerError::GraceExceeded { .. })) => {
-                        Exit::DrainGraceExceeded
-                    }
-                    _ => Exit::Failure,
-                }
-            }
-        }
-    }
-
-    fn serve(self) -> Result<(), Box<dyn std::error::Error>> {
         let settings = self.settings();
-        Builder::new_multi_thread().enable_all().build()?.block_on(async {
-            // Before anything else: from here on a signal no longer kills the process.
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let server = SchemaServer::bind(&settings).await?;
-            let stop = async move {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            };
-            server.serve(stop).await?;
-            tracing::info!("stopped");
-            Ok(())
-        })
+        serving::serve(
+            async |stop| SchemaServer::bind(&settings).await?.serve(stop).await,
+            |error| matches!(error, ServerError::Http(HttpServerError::GraceExceeded { .. })),
+        )
     }
 
     fn settings(self) -> ServerSettings {

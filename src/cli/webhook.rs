@@ -3,15 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
 
 use super::{
     Exit, complain,
     inject::{SidecarArgs, object_name},
     log_args::LogArgs,
+    serving,
 };
 use crate::{
     kubernetes::{self, Configuration, OnImpossible, Present, WebhookError, WebhookSettings},
@@ -68,35 +65,11 @@ impl Webhook {
         if let Err(error) = logging::init(&self.log.settings()) {
             complain(&error);
         }
-        match self.serve() {
-            Ok(()) => Exit::Clean,
-            Err(error) => {
-                complain(error.as_ref());
-                match error.downcast_ref() {
-                    Some(WebhookError::GraceExceeded { .. }) => Exit::DrainGraceExceeded,
-                    _ => Exit::Failure,
-                }
-            }
-        }
-    }
-
-    fn serve(self) -> Result<(), Box<dyn std::error::Error>> {
         let settings = self.settings();
-        Builder::new_multi_thread().enable_all().build()?.block_on(async {
-            // Before anything else: from here on a signal no longer kills the process.
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let webhook = kubernetes::Webhook::bind(settings).await?;
-            let stop = async move {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            };
-            webhook.serve(stop).await?;
-            tracing::info!("stopped");
-            Ok(())
-        })
+        serving::serve(
+            async |stop| kubernetes::Webhook::bind(settings).await?.serve(stop).await,
+            |error| matches!(error, WebhookError::GraceExceeded { .. }),
+        )
     }
 
     fn settings(self) -> WebhookSettings {

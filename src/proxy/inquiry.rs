@@ -2,13 +2,14 @@
 
 use bytes::BytesMut;
 use kafka_protocol::{
-    messages::{ApiKey, ApiVersionsRequest, MetadataRequest, RequestHeader},
-    protocol::{Encodable, StrBytes},
+    messages::{ApiKey, ApiVersionsRequest, MetadataRequest},
+    protocol::Encodable,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, split};
 
 use super::{
     budget::{MemoryBudget, Stage},
+    own_request::{self, EncodeError},
     reader::{Buffered, ReadError},
 };
 use crate::{
@@ -35,8 +36,8 @@ pub enum InquiryError {
     #[error("the request cannot be sent: {0}")]
     Write(#[from] std::io::Error),
     /// There is nothing to send.
-    #[error("the request cannot be encoded: {0}")]
-    Encode(String),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 impl InquiryError {
@@ -85,17 +86,8 @@ pub async fn inquire<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(answer(budget, limit, &mut input).await)
 }
 
-fn request(api_key: ApiKey, version: i16, body: &impl Encodable) -> Result<BytesMut, InquiryError> {
-    let header = RequestHeader::default()
-        .with_request_api_key(api_key as i16)
-        .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_static_str("schemaward")));
-    let encode = |error: &dyn std::fmt::Display| InquiryError::Encode(error.to_string());
-    let mut payload = BytesMut::new();
-    header.encode(&mut payload, 1).map_err(|error| encode(&error))?;
-    body.encode(&mut payload, version).map_err(|error| encode(&error))?;
-    let frame = Frame::build(&payload)?;
-    Ok(BytesMut::from(&frame.bytes()[..]))
+fn request(api_key: ApiKey, version: i16, body: &impl Encodable) -> Result<BytesMut, EncodeError> {
+    own_request::encode("schemaward", api_key, version, body)
 }
 
 async fn answer(

@@ -13,6 +13,7 @@ pub mod in_flight;
 pub mod in_force;
 pub mod inquiry;
 pub mod listener;
+pub mod own_request;
 pub mod peer;
 pub mod probe;
 pub mod produce;

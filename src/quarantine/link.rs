@@ -13,6 +13,7 @@ use super::requests;
 use crate::{
     limits::{KIB, MIB},
     proxy::{
+        own_request::EncodeError,
         reader::{Buffered, ReadError},
         sasl::own_login::Session,
         transport::Transport,
@@ -52,7 +53,7 @@ pub(super) enum LinkError {
     #[error("the request cannot be sent: {0}")]
     Write(#[source] std::io::Error),
     #[error(transparent)]
-    Encode(#[from] requests::EncodeError),
+    Encode(#[from] EncodeError),
     #[error("the broker did not answer in time")]
     Silent,
 }

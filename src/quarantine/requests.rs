@@ -3,17 +3,17 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiKey, ApiVersionsRequest, MetadataRequest, ProduceRequest, RequestHeader, TopicName,
+        ApiKey, ApiVersionsRequest, MetadataRequest, ProduceRequest, TopicName,
         metadata_request::MetadataRequestTopic,
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::{Encodable, StrBytes},
 };
 
+use crate::proxy::own_request::{self, EncodeError};
+
 /// What brokers log of who asks.
 const CLIENT_ID: &str = "schemaward-quarantine";
-/// Bytes of the size in front of a request.
-const SIZE: usize = 4;
 /// Where the correlation id stands, behind size, api key and version.
 const ID_FROM: usize = 8;
 const ID_TO: usize = 12;
@@ -21,11 +21,6 @@ const ID_TO: usize = 12;
 const ALL: i16 = -1;
 /// The version that every broker answers.
 const API_VERSIONS: i16 = 0;
-
-/// A request that cannot be written as bytes: a name that is too long, for example.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the request cannot be encoded: {0}")]
-pub(super) struct EncodeError(String);
 
 /// Asks which versions the broker takes.
 pub(super) fn api_versions() -> Result<BytesMut, EncodeError> {
@@ -70,18 +65,5 @@ fn name(topic: &str) -> TopicName {
 }
 
 fn encode(api_key: ApiKey, version: i16, body: &impl Encodable) -> Result<BytesMut, EncodeError> {
-    let header = RequestHeader::default()
-        .with_request_api_key(api_key as i16)
-        .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
-    let failed = |error: &dyn std::fmt::Display| EncodeError(error.to_string());
-    let mut out = BytesMut::from(&[0; SIZE][..]);
-    let header_version = api_key.request_header_version(version);
-    header.encode(&mut out, header_version).map_err(|error| failed(&error))?;
-    body.encode(&mut out, version).map_err(|error| failed(&error))?;
-    let size = i32::try_from(out.len() - SIZE).map_err(|error| failed(&error))?;
-    if let Some(place) = out.first_chunk_mut() {
-        *place = size.to_be_bytes();
-    }
-    Ok(out)
+    own_request::encode(CLIENT_ID, api_key, version, body)
 }

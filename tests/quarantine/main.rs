@@ -16,15 +16,11 @@ use bytes::Bytes;
 use support::{
     batch::Batch,
     batch_builder::{TestBatch, TestRecord},
-    broker::{FakeBroker, Received},
+    broker::Received,
     client::{Client, Produce, only},
-    proxy::Proxy,
-    registry::Registry,
+    stage::Stage as World,
 };
 
-/// One string field `name` and one int `age`.
-const USER: &str = r#"{"type":"record","name":"User","namespace":"example","fields":[
-    {"name":"name","type":"string"},{"name":"age","type":"int"}]}"#;
 /// `{"name": "Ada", "age": 36}` in binary.
 const ADA: &[u8] = b"\x06Ada\x48";
 /// The same, cut off.
@@ -46,14 +42,6 @@ struct Copy {
     said: Said,
 }
 
-/// A proxy between a broker that says yes, if not told otherwise, and a registry that knows schema 1.
-struct World {
-    broker: FakeBroker,
-    registry: Registry,
-    proxy: Proxy,
-    client: Client,
-}
-
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
     code: i16,
@@ -62,15 +50,6 @@ struct Answer {
 }
 
 impl World {
-    async fn new(more: &str) -> Self {
-        let broker = FakeBroker::start().await;
-        let registry = Registry::start().await;
-        registry.id(1, USER);
-        let proxy = Proxy::start(&[broker.address()], &registry.url(), more).await;
-        let client = Client::connect(&proxy.node(1)).await;
-        Self { broker, registry, proxy, client }
-    }
-
     async fn produce(&mut self, topic: &str, batch: &TestBatch) -> Answer {
         self.send(&Produce::to(topic, 0, batch.encode())).await
     }

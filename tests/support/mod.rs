@@ -48,6 +48,7 @@ pub mod schema_server;
 pub mod scrape;
 pub mod scripted;
 pub mod sidecar;
+pub mod stage;
 pub mod traffic;
 pub mod valve;
 pub mod wait;
