@@ -13,12 +13,14 @@ import time
 import urllib.error
 import urllib.request
 
+import admission
+
 TOKEN = "of-this-run-only"
 # What only the Prometheus operator knows.
 FOREIGN = {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
 
 
-def apply(binary, folder, manifests):
+def apply(binary, folder, manifests, webhook, schemaward):
     with contextlib.ExitStack() as stack:
         server = start(stack, binary, folder)
         for at, (name, documents) in enumerate(manifests.items()):
@@ -36,6 +38,8 @@ def apply(binary, folder, manifests):
             kubectl(server, folder, known)
             print(f"ok     {name}: {len(known)} manifests are applied, and again", flush=True)
         notices(server, folder, manifests["kustomize/gateway"])
+        # Last: from here on the server asks somebody else.
+        admission.judge(stack, server, folder, schemaward, webhook)
 
 
 def notices(server, folder, documents):
@@ -107,16 +111,16 @@ def is_ready(server):
         return False
 
 
-def kubectl(server, folder, documents, refused=False):
-    """Everything that it says."""
+def kubectl(server, folder, documents, *options, refused=False):
+    """Applies these; everything that it says."""
     file = folder / "applied.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}), encoding="utf-8")
     access = ["--server", server, "--token", TOKEN, "--insecure-skip-tls-verify", "--kubeconfig", "/dev/null"]
-    command = ["kubectl", *access, "apply", "--server-side", "--validate=strict", "--filename", file]
+    command = ["kubectl", *access, "apply", "--server-side", "--validate=strict", *options, "--filename", file]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if (done.returncode != 0) != refused:
         sys.exit(f"FAILED exit code {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
+    return done.stdout if options else done.stdout + done.stderr
 
 
 def free_ports(count):

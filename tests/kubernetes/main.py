@@ -11,6 +11,7 @@ import tempfile
 import kubernetes_validate
 import yaml
 
+import admission
 import apiserver
 import configuration
 import mutations
@@ -19,6 +20,7 @@ import promises
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "deploy/helm/schemaward"
 KUSTOMIZE = ROOT / "deploy/kustomize"
+WEBHOOK = ROOT / "deploy/webhook"
 # The first Kubernetes with native sidecars on by default, and the newest whose schemas there are.
 VERSIONS = ["1.29.0", "1.37.0"]
 # Values that must be refused, and by which words.
@@ -58,8 +60,9 @@ def parse_arguments():
 
 def judge(tools, folder):
     rendered = dict(render(tools, folder))
+    webhook = output(tools.kustomize, "build", WEBHOOK)
     files = []
-    for name, text in rendered.items():
+    for name, text in [*rendered.items(), ("webhook", webhook)]:
         file = folder / f"{name.replace('/', '-')}.yaml"
         file.write_text(text, encoding="utf-8")
         files.append(file)
@@ -74,7 +77,8 @@ def judge(tools, folder):
     same(manifests)
     refuse(tools, folder)
     if tools.api_server:
-        apiserver.apply(tools.api_server, folder, manifests)
+        webhook = [one for one in yaml.safe_load_all(webhook) if one]
+        apiserver.apply(tools.api_server, folder, manifests, webhook, tools.binary)
 
 
 def render(tools, folder):
@@ -118,7 +122,7 @@ def conform(tools, folder, files):
             schema.pop("$id", None)
             target.write_text(json.dumps(schema), encoding="utf-8")
         location = f"{folder}/{name}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-        skipped = "PodMonitor,ServiceMonitor,PrometheusRule"
+        skipped = ",".join(apiserver.FOREIGN | admission.FOREIGN)
         said = output(
             tools.kubeconform, "-strict", "-summary", "-kubernetes-version", version, "-skip", skipped,
             "-schema-location", location, *files,
