@@ -207,6 +207,15 @@ impl<'a> Cursor<'a> {
     /// [`CursorError::Truncated`] or [`CursorError::Varint`].
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, CursorError> {
+        if let [byte @ 0..=0x7f, ref tail @ ..] = *self.rest {
+            self.rest = tail;
+            return Ok(u32::from(byte));
+        }
+        self.long_unsigned_varint()
+    }
+
+    #[inline(never)]
+    fn long_unsigned_varint(&mut self) -> Result<u32, CursorError> {
         let (value, behind) = self.leb128::<5, false>()?;
         let value =
             u32::try_from(value).map_err(|_| CursorError::Varint { at: self.position() })?;
