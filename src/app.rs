@@ -33,6 +33,7 @@ use crate::{
     proxy::{
         budget::MemoryBudget,
         gateway::Gateway,
+        lanes::{Dealer, Lanes},
         listener::{self, BindError, House, Leads, Listener},
         probe,
         settings::Routing,
@@ -92,6 +93,8 @@ pub struct App {
     readiness: Arc<Readiness>,
     drain: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Whatever they still carry at the end is cut.
+    _lanes: Lanes,
 }
 
 impl App {
@@ -127,7 +130,9 @@ impl App {
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
         gateway.metrics.max_connections(config.listen.max_connections);
-        let listeners = bind(&config, &gateway)?;
+        let lanes = Lanes::open(Lanes::usual())
+            .map_err(|source| AppError::System { what: "start threads", source })?;
+        let listeners = bind(&config, &gateway, &lanes)?;
         let bootstrap = first_address(&listeners, &config)?;
         readiness.drop_latch(Latch::Listeners);
         let status = Arc::new(Status::new(&config, Arc::clone(&gateway)));
@@ -174,7 +179,7 @@ impl App {
         let reloader = Reloader::new(parts, config, triggers.file.as_ref());
         tasks.spawn(reloader.run(Triggers { requests, ..triggers }));
         info!(%bootstrap, version = env!("CARGO_PKG_VERSION"), "listening");
-        Ok(Self { bootstrap, admin, probes, gateway, readiness, drain, tasks })
+        Ok(Self { bootstrap, admin, probes, gateway, readiness, drain, tasks, _lanes: lanes })
     }
 
     /// Where clients bootstrap.
@@ -294,11 +299,16 @@ async fn report(gateway: Arc<Gateway>) {
 }
 
 /// Binds the bootstrap listener, then every broker port on the same address.
-fn bind(config: &Config, gateway: &Gateway) -> Result<Vec<Listener<TcpListener>>, AppError> {
+fn bind(
+    config: &Config,
+    gateway: &Gateway,
+    lanes: &Lanes,
+) -> Result<Vec<Listener<TcpListener>>, AppError> {
     let bootstrap = config.listen.bootstrap;
     let name: Arc<str> = bootstrap.to_string().into();
     let listener = |address, leads| {
-        listener::bind(address).map(|accept| Listener { accept, leads, name: Arc::clone(&name) })
+        let (name, dealer) = (Arc::clone(&name), Some(Dealer::new(lanes)));
+        listener::bind(address).map(|accept| Listener { accept, leads, name, dealer })
     };
     let first = match config.listen.routing {
         Routing::Ports => Leads::Bootstrap,

@@ -517,8 +517,12 @@ async fn a_fault_of_ours_ends_the_connection_that_meets_it_and_no_other() {
     let house = House::new(&config.listen, None, upstream, Arc::new(gateway));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let listener =
-        Listener { accept: Trapped(listener), leads: Leads::Bootstrap, name: "test".into() };
+    let listener = Listener {
+        accept: Trapped(listener),
+        leads: Leads::Bootstrap,
+        name: "test".into(),
+        dealer: None,
+    };
     let serving = tokio::spawn(listener.serve(Arc::new(house)));
     let request = ApiVersionsRequest::default();
     let mut bystander = Client::connect(&address).await;

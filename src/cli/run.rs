@@ -1,6 +1,6 @@
 //! `schemaward run`: the proxy.
 
-use std::{io, num::NonZero, path::PathBuf, thread};
+use std::{io, path::PathBuf};
 
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -11,6 +11,9 @@ use crate::{
     config::{Config, process_environment},
     logging,
 };
+
+/// While a schema is compiled on one, the other still answers probes.
+const THREADS: usize = 2;
 
 /// Run the proxy until it is told to stop.
 #[derive(Debug, Args)]
@@ -57,12 +60,7 @@ fn proxy(runtime: &Runtime, file: ConfigFile, config: Config) -> Exit {
     }
 }
 
+/// Runs all but the connections, for which there are lanes: accepting, admin, look-ups and what is compiled for them.
 fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(workers()).enable_all().build()
-}
-
-/// As many threads as the process may use cores, a quota of its control group considered. With one thread a single long
-/// computation would stop all connections; with very many, they would only wait for each other.
-fn workers() -> usize {
-    thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 16)
+    Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()
 }

@@ -22,6 +22,7 @@ use super::{
     connection::{self, Ended},
     entrance::{Entered, Entrance},
     gateway::Gateway,
+    lanes::Dealer,
     peer::Peer,
     sequence_guard::Identity,
     settings::{BrokerAddress, ListenSettings, UpstreamSettings},
@@ -79,6 +80,14 @@ pub trait Accept: Send + Sync + 'static {
 
     /// Takes the next stream, and says where it comes from.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+
+    /// Makes a stream one of the runtime that carries it from here on.
+    ///
+    /// # Errors
+    /// Where that runtime cannot watch it.
+    fn take_up(stream: Self::Io) -> io::Result<Self::Io> {
+        Ok(stream)
+    }
 }
 
 impl Accept for TcpListener {
@@ -90,6 +99,10 @@ impl Accept for TcpListener {
             debug!(peer = %address, %error, "cannot set TCP_NODELAY");
         }
         Ok((stream, address))
+    }
+
+    fn take_up(stream: TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(stream.into_std()?)
     }
 }
 
@@ -117,6 +130,8 @@ pub struct Listener<A> {
     /// Stands for the whole set of listeners: a producer that follows a leader from one port to another keeps its
     /// identity.
     pub name: Arc<str>,
+    /// Who carries connections; `None`: the runtime that accepts them.
+    pub dealer: Option<Dealer>,
 }
 
 /// What all listeners share.
@@ -180,7 +195,11 @@ impl<A: Accept> Listener<A> {
             match accepted {
                 Ok((stream, address)) => {
                     let (name, house) = (Arc::clone(&self.name), Arc::clone(&house));
-                    tokio::spawn(welcome(stream, address, self.leads, name, house));
+                    let connection = welcome::<A, D>(stream, address, self.leads, name, house);
+                    match &self.dealer {
+                        Some(dealer) => dealer.deal(connection),
+                        None => drop(tokio::spawn(connection)),
+                    }
                 }
                 Err(error) => {
                     warn!(listener = %self.name, %error, "cannot accept a connection");
@@ -218,18 +237,21 @@ impl Drop for Counted<'_> {
 }
 
 /// Lets a client in, finds its broker, and carries the connection to its end.
-async fn welcome<S, D>(
-    client: S,
+async fn welcome<A: Accept, D: Dial>(
+    client: A::Io,
     address: SocketAddr,
     leads: Leads,
     name: Arc<str>,
     house: Arc<House<D>>,
-) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    D: Dial,
-{
+) {
     let mut counted = Counted::new(&house.gateway, address);
-    counted.end = Some(carry(client, address, leads, name, &house).await);
+    counted.end = match A::take_up(client) {
+        Ok(client) => Some(carry(client, address, leads, name, &house).await),
+        Err(error) => {
+            warn!(peer = %address, %error, "cannot take up a connection");
+            None
+        }
+    };
 }
 
 /// Carries a connection from its first byte to its last, and says why it ended.

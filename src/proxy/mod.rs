@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod in_flight;
 pub mod in_force;
 pub mod inquiry;
+pub mod lanes;
 pub mod listener;
 pub mod own_request;
 pub mod peer;

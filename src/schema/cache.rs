@@ -44,6 +44,9 @@ struct Inner {
     settings: CacheSettings,
     observer: Arc<dyn CacheObserver>,
     clock: Clock,
+    /// Where look-ups run, and what they find is compiled: where this was made, if that was a runtime. Who asks may be a lane,
+    /// whose connections would wait meanwhile.
+    home: Option<Handle>,
     kept: Memory<Kept>,
     /// Apart from what is kept: references that lead nowhere, which any producer can make up, displace no schema.
     missed: Memory<Missed>,
@@ -97,6 +100,7 @@ impl SchemaCache {
             settings,
             observer,
             clock,
+            home: Handle::try_current().ok(),
         };
         Arc::new(Self { inner: Arc::new(inner) })
     }
@@ -219,7 +223,7 @@ impl Inner {
         room: &Arc<Semaphore>,
         taken: Option<OwnedSemaphorePermit>,
     ) -> Option<Landing> {
-        let runtime = Handle::try_current().ok()?;
+        let runtime = self.home.clone().or_else(|| Handle::try_current().ok())?;
         let landing = Landing::default();
         let room = match lock(&self.flights).entry(reference.clone()) {
             Entry::Occupied(under_way) => return Some(Arc::clone(under_way.get())),

@@ -195,7 +195,7 @@ impl Proxy {
         let others = ports.map(|port| (port, Leads::Port(LocalPort(port))));
         for (port, leads) in std::iter::once(first).chain(others) {
             let accept = SimulatedAccept(TcpListener::bind(("0.0.0.0", port)).await?);
-            let listener = Listener { accept, leads, name: "proxy".into() };
+            let listener = Listener { accept, leads, name: "proxy".into(), dealer: None };
             tokio::spawn(listener.serve(Arc::clone(&house)));
         }
         let readiness = Arc::new(Readiness::new());
