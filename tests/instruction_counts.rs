@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "support/require.rs"]
-#[allow(dead_code, reason = "shared with the other tests")]
+#[allow(dead_code, unreachable_pub, reason = "shared with the other tests")]
 mod require;
 
 use std::{
