@@ -1,9 +1,11 @@
 //! Work for `scripts/instructions` to count: `instructions CASE ROUNDS` does one of the cases that many times and nothing
-//! else in a way that depends on that number. Without arguments it prints the cases, each with the units of one round.
+//! else in a way that depends on that number. Without arguments it prints the cases, each with the units of one round;
+//! with `features` what the processor is taken to know.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on shall panic")]
 
 mod formats;
+mod frames;
 #[allow(dead_code, reason = "shared with the benchmarks and a test")]
 mod workloads;
 
@@ -17,7 +19,7 @@ use schemaward::reason::Reason;
 use schemaward::record::{Batch, Scratch, Unlimited};
 use schemaward::validate::convention::Conventions;
 use schemaward::validate::judge::{Resolved, Workspace};
-use schemaward::validate::metadata::{HeaderNames, NameTable};
+use schemaward::validate::metadata::{Fact, HeaderNames, Metadata, NameTable, OWN, Side, What};
 use schemaward::wire::{Frame, produce::ProduceRequest, request::Request};
 use workloads::Value;
 
@@ -36,7 +38,7 @@ struct Case {
 }
 
 #[rustfmt::skip]
-const CASES: [Case; 39] = [
+const CASES: &[Case] = &[
     Case { name: "checksum", units: RECORDS, unit: "record", run: checksum },
     Case { name: "walk", units: RECORDS, unit: "record", run: walk },
     Case { name: "judge-avro", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], RECORDS) },
@@ -76,6 +78,11 @@ const CASES: [Case; 39] = [
     Case { name: "protobuf-event-by-prost-reflect", units: 1, unit: "message", run: formats::protobuf_by_prost_reflect },
     Case { name: "json-schema-event", units: 1, unit: "value", run: formats::json_schema_check },
     Case { name: "json-schema-event-by-tree", units: 1, unit: "value", run: formats::json_schema_by_tree },
+    Case { name: "headers", units: HEADERS.len(), unit: "header", run: headers },
+    Case { name: "frame-split", units: frames::FRAMES, unit: "request", run: |rounds| frames::split(rounds, &request(1)) },
+    Case { name: "rewrite-produce", units: 1, unit: "answer", run: frames::rewrite_produce },
+    Case { name: "rewrite-metadata", units: frames::ENTRIES, unit: "topic", run: frames::rewrite_metadata },
+    Case { name: "walk-fetch", units: frames::ENTRIES, unit: "partition", run: frames::walk_fetch },
 ];
 
 fn main() {
@@ -83,8 +90,27 @@ fn main() {
     let named = |name: &String| CASES.iter().find(|case| case.name == name);
     match (arguments.get(1).and_then(named), arguments.get(2).map(|rounds| rounds.parse())) {
         (Some(case), Some(Ok(rounds))) => (case.run)(rounds),
+        _ if arguments.get(1).is_some_and(|it| it == "features") => println!("{}", features()),
         _ => CASES.iter().for_each(|case| println!("{} {} {}", case.name, case.units, case.unit)),
     }
+}
+
+/// What libraries choose their code by while they run. Under valgrind it is less than the processor really knows.
+fn features() -> String {
+    #[allow(unused_mut, reason = "other processors are told by their family")]
+    let mut known = vec![std::env::consts::ARCH];
+    #[cfg(target_arch = "x86_64")]
+    {
+        macro_rules! note {
+            ($($feature:tt)*) => {
+                $(if std::arch::is_x86_feature_detected!($feature) {
+                    known.push($feature);
+                })*
+            };
+        }
+        note!("sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "pclmulqdq" "avx" "avx2" "bmi1" "bmi2" "lzcnt" "fma" "avx512f");
+    }
+    known.join(" ")
 }
 
 fn events(value: Value, schemas: &[&'static str], records: usize) -> Bytes {
@@ -104,6 +130,27 @@ fn walk(rounds: usize) {
     let mut scratch = Scratch::new();
     for _ in 0..rounds {
         assert_eq!(workloads::walk(black_box(&bytes), &names, &mut scratch), RECORDS);
+    }
+}
+
+/// The headers of one record, as the walk finds them.
+const HEADERS: [(&[u8], &[u8]); 4] = [
+    (b"content-type", b"avro"),
+    (b"schema-id", DOCUMENT.as_bytes()),
+    (b"trace-id", b"4bf92f3577b34da6a3ce929d0e0e4736"),
+    (b"source", b"accounts"),
+];
+
+fn headers(rounds: usize) {
+    let names = NameTable::new(&HeaderNames::default(), &Conventions::default(), None);
+    for _ in 0..rounds {
+        let mut metadata = Metadata::<'_, OWN>::default();
+        for (key, value) in black_box(&HEADERS) {
+            metadata.visit(&names, key, Some(*value));
+        }
+        let fact = |what| metadata.facts().get(Side::Value, what);
+        assert!(matches!(black_box(fact(What::ContentType)), Fact::Value(_)));
+        assert!(matches!(black_box(fact(What::SchemaId)), Fact::Value(_)));
     }
 }
 

@@ -1,4 +1,5 @@
-//! How often the accepting path asks the allocator. The numbers do not depend on the machine, so they are bars.
+//! How often the accepting path asks the allocator. The numbers do not depend on the machine, so one more is a failure;
+//! and one less is to be written down here, so that it stays.
 //!
 //! moka's upkeep of the schema cache runs now and then inside a look-up: the least of several rounds counts.
 
@@ -143,10 +144,10 @@ fn planning(topics: i32, partitions: i32, records: usize) -> u64 {
 
 #[test]
 fn a_request_allocates_for_its_topics_and_partitions_and_is_never_copied() {
-    for (topics, partitions, at_most) in [(1, 1, 5), (1, 4, 5), (4, 4, 11), (10, 10, 50)] {
+    for (topics, partitions, expected) in [(1, 1, 5), (1, 4, 5), (4, 4, 11), (10, 10, 45)] {
         let [one, many] = [1, 200].map(|records| planning(topics, partitions, records));
         assert_eq!(one, many, "{topics} topics, {partitions} partitions");
-        assert!(one <= at_most, "{topics} topics, {partitions} partitions: {one}");
+        assert_eq!(one, expected, "{topics} topics, {partitions} partitions");
     }
 }
 
@@ -204,10 +205,12 @@ async fn answer_always(mut io: DuplexStream, size: usize, answer: Frame) {
 fn a_produce_request_costs_a_connection_a_fixed_number_of_allocations() {
     // One of them keeps what judging takes apart from the task, so that an idle connection does not hold it.
     // v9 answers stream through, those of v12 are held whole and looked through for addresses.
-    for (version, records, at_most) in [(9, 1, 7), (9, 1_000, 13), (12, 1, 7), (12, 1_000, 13)] {
+    for (version, records, expected) in [(9, 1, 6), (9, 1_000, 12), (12, 1, 6), (12, 1_000, 12)] {
         let mut proxied = Proxied::new(version, records);
         proxied.exchange(REQUESTS);
         let count = least(|| proxied.exchange(REQUESTS));
-        assert!(count <= at_most * REQUESTS, "v{version}, {records} records: {count}");
+        // Buffers that grow now and then are less than one for each request.
+        let each = (count + REQUESTS / 2) / REQUESTS;
+        assert_eq!(each, expected, "v{version}, {records} records: {count}");
     }
 }
