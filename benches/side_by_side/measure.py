@@ -50,6 +50,9 @@ def traffic(scene, chosen, arguments):
     say(f"{len(chosen)} workloads, {arguments.rounds} rounds: about {seconds / 60:.0f} minutes")
     if any(workload.consume for workload in chosen):
         fill(scene)
+    if arguments.warm_up:
+        # The broker is a JVM, too.
+        scene.generate(*BUSY.arguments(scene.kafka.bootstrap, 2 * arguments.warm_up))
     rows = []
     for workload in chosen:
         say(f"{workload.name}: {workload.describe()}")

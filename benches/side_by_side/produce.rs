@@ -54,8 +54,11 @@ pub(crate) struct Sending {
     #[arg(long)]
     records: Option<u64>,
     /// Records without an answer at most, of all connections together.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 10_000)]
     window: u64,
+    /// Bytes of a batch at most.
+    #[arg(long, default_value_t = 1_000_000)]
+    batch: u32,
 }
 
 impl Sending {
@@ -79,6 +82,7 @@ impl Sending {
         settings
             .set("acks", &self.acks)
             .set("compression.codec", &self.codec)
+            .set("batch.size", self.batch.to_string())
             .set("enable.idempotence", self.idempotent.to_string())
             .set("message.timeout.ms", "30000")
             // The window is ours, so that whoever waits for it is woken.
@@ -94,7 +98,7 @@ impl Sending {
     }
 
     fn window(&self) -> u64 {
-        (self.window / self.connections as u64).max(1_000)
+        (self.window / self.connections as u64).max(100)
     }
 
     fn outcome(

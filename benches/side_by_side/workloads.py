@@ -19,6 +19,10 @@ class Workload:
     # Records a second; otherwise as many as will go.
     rate: int | None = None
     consume: bool = False
+    # Bytes of a batch at most; otherwise librdkafka's default, which is 1 MB.
+    batch: int | None = None
+    # Records without an answer at most, of all connections together. More only wait longer.
+    window: int = 10_000
 
     def arguments(self, bootstrap, seconds):
         """Of the load generator."""
@@ -27,12 +31,14 @@ class Workload:
         else:
             arguments = ["produce", "--topic", ORDERS, "--acks", self.acks, *values_of(self)]
             arguments += ["--idempotent"] if self.idempotent else []
-            arguments += ["--rate", self.rate] if self.rate else []
+            arguments += ["--rate", self.rate] if self.rate else ["--window", self.window]
+            arguments += ["--batch", self.batch] if self.batch else []
         arguments += ["--bootstrap", bootstrap, "--connections", self.connections, "--seconds", seconds]
         return [str(argument) for argument in [*arguments, "--partitions", PARTITIONS]]
 
     def describe(self):
         what = f"{self.format}, {self.size} B, {self.codec}"
+        what += f", batches of {self.batch // 1024} KiB" if self.batch else ""
         if self.consume:
             return f"reading {what}, {plural(self.connections)}"
         kind = f"{self.rate:,} records/s" if self.rate else "closed loop"
@@ -64,6 +70,7 @@ ALL = [
     Workload("avro-1k-zstd", size=1000, codec="zstd"),
     Workload("avro-200-acks-1", acks="1"),
     Workload("avro-200-idempotent", idempotent=True),
+    Workload("avro-200-small-batches", batch=16 * 1024),
     Workload("avro-200-1-connection", connections=1),
     Workload("avro-200-100-connections", connections=100),
     Workload("avro-200-at-1000", connections=1, rate=1_000),
