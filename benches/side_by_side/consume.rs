@@ -51,7 +51,6 @@ impl Reading {
             "seconds": self.seconds,
             "records_per_second": sum(|count| count.records as f64 / count.seconds),
             "megabytes_per_second": sum(|count| count.bytes as f64 / count.seconds) / 1e6,
-            "errors": 0,
         }))
     }
 

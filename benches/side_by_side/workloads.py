@@ -37,7 +37,7 @@ class Workload:
         return [str(argument) for argument in [*arguments, "--partitions", PARTITIONS]]
 
     def describe(self):
-        what = f"{self.format}, {self.size} B, {self.codec}"
+        what = f"{self.format}, {self.size} B, {'uncompressed' if self.codec == 'none' else self.codec}"
         what += f", batches of {self.batch // 1024} KiB" if self.batch else ""
         if self.consume:
             return f"reading {what}, {plural(self.connections)}"
