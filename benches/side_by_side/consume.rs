@@ -64,7 +64,11 @@ impl Reading {
             .create()?;
         let mut partitions = TopicPartitionList::new();
         for partition in (at..self.partitions).step_by(self.connections) {
-            partitions.add_partition_offset(&self.topic, i32::try_from(partition)?, Offset::Beginning)?;
+            partitions.add_partition_offset(
+                &self.topic,
+                i32::try_from(partition)?,
+                Offset::Beginning,
+            )?;
         }
         consumer.assign(&partitions)?;
         let mut count = Count::default();

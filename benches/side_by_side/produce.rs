@@ -67,7 +67,8 @@ impl Sending {
         let headers = self.format.headers(&self.schema_id);
         let connections: Vec<_> =
             (0..self.connections).map(|at| self.connect(at)).collect::<Result<_, _>>()?;
-        let load = Load { sending: &self, values: &values, headers: &headers, started: Instant::now() };
+        let load =
+            Load { sending: &self, values: &values, headers: &headers, started: Instant::now() };
         load.greet(&connections)?;
         for connection in &connections {
             *lock(&connection.deliveries().tally) = Tally::new();
@@ -326,7 +327,8 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
         match result {
             Ok(record) => {
                 let now = Instant::now();
-                let took = now.duration_since(self.epoch).saturating_sub(Duration::from_nanos(due as u64));
+                let took =
+                    now.duration_since(self.epoch).saturating_sub(Duration::from_nanos(due as u64));
                 lock(&self.tally).delivered(now, took, record.payload().map_or(0, <[u8]>::len));
             }
             Err((error, _)) => {
