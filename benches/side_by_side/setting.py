@@ -101,8 +101,8 @@ def build_generator():
     return built[0] if built else sys.exit("cargo does not say where the load generator is")
 
 
-def versions(arguments, scene):
-    names = {target.name.partition("-")[0] for target in scene.targets}
+def versions(arguments):
+    names = {name.partition("-")[0] for name in arguments.targets}
     found = {"Apache Kafka": arguments.kafka_lib.resolve().parent.name.removeprefix("kafka-")}
     if "haproxy" in names:
         found["HAProxy"] = first_line([targets.haproxy(), "-v"]).removeprefix("HAProxy version ").split()[0]
