@@ -1,6 +1,7 @@
 //! Says whether the foreign programs that a test needs are there. Where they are not, a test is skipped out loud,
 //! except where they are required: with `CI` or `SCHEMAWARD_REQUIRE_REAL=1` set, their absence is a failure, and with
-//! `SCHEMAWARD_REQUIRE_NODE=1`, `SCHEMAWARD_REQUIRE_GO=1` or `SCHEMAWARD_REQUIRE_CHROMIUM=1` that of Node, Go or Chromium.
+//! `SCHEMAWARD_REQUIRE_NODE=1`, `SCHEMAWARD_REQUIRE_GO=1`, `SCHEMAWARD_REQUIRE_CHROMIUM=1` or
+//! `SCHEMAWARD_REQUIRE_HAPROXY=1` that of Node, Go, Chromium or HAProxy.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -43,6 +44,14 @@ pub fn prometheus() -> Result<(), String> {
 /// What is missing.
 pub fn chromium() -> Result<(), String> {
     ["chromium", "chromedriver"].into_iter().try_for_each(program)
+}
+
+/// HAProxy; it alone is required by `SCHEMAWARD_REQUIRE_HAPROXY=1`.
+///
+/// # Errors
+/// It is missing.
+pub fn haproxy() -> Result<(), String> {
+    program_that_answers("haproxy", "-v")
 }
 
 /// Node and its package tool.
