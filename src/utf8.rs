@@ -1,29 +1,27 @@
 //! Whether bytes are UTF-8: quick for what most texts are, short or ASCII.
 
-/// What is not ASCII has one of these bits in a word: for each length of what counts in the word.
-const HIGH_BITS: [u64; 9] = [
-    0,
-    0x80,
-    0x8080,
-    0x80_8080,
-    0x8080_8080,
-    0x80_8080_8080,
-    0x8080_8080_8080,
-    0x80_8080_8080_8080,
-    HIGH,
-];
+/// What is not ASCII has one of these bits in two words: for each length of what counts in them.
+const HIGH_BITS: [u128; 17] = {
+    let mut bits = [0; 17];
+    let mut length = 1;
+    while length < bits.len() {
+        bits[length] = bits[length - 1] << 8 | 0x80;
+        length += 1;
+    }
+    bits
+};
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const HIGH_32: u32 = 0x8080_8080;
 const HIGH_128: u128 = 0x8080_8080_8080_8080_8080_8080_8080_8080;
 /// So much of a long text is looked at before anything is decided.
 const BLOCK: usize = 256;
 
-/// Whether the text of so many bytes at the start of `bytes` is UTF-8, if a look at one word tells: if the text is ASCII, at
-/// most eight bytes long, and the word is there. `false` says nothing about it.
+/// Whether the text of so many bytes at the start of `bytes` is UTF-8, if one look tells: if the text is ASCII, at most
+/// sixteen bytes long, and as many are there. `false` says nothing about it.
 #[inline]
 pub(crate) fn is_short_ascii(bytes: &[u8], length: usize) -> bool {
     match (bytes.first_chunk(), HIGH_BITS.get(length)) {
-        (Some(word), Some(high)) => u64::from_le_bytes(*word) & high == 0,
+        (Some(words), Some(high)) => u128::from_le_bytes(*words) & high == 0,
         _ => false,
     }
 }
@@ -103,10 +101,10 @@ mod tests {
     #[test]
     fn quick_looks_tell_what_they_can_and_nothing_else() {
         for length in 0..40 {
-            for after in 0..12 {
+            for after in 0..20 {
                 let mut bytes = vec![b'a'; length];
                 bytes.extend(vec![0xff; after]);
-                let short = length <= 8 && bytes.len() >= 8;
+                let short = length <= 16 && bytes.len() >= 16;
                 assert_eq!(is_short_ascii(&bytes, length), short, "{length} {after}");
                 let middling = length <= 32;
                 assert_eq!(is_middling_ascii(&bytes[..length]), middling, "{length}");

@@ -118,7 +118,7 @@ pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// A string. Most are short, and ASCII: for these, a look at the next eight bytes at once is enough.
+/// A string. Most are short, and ASCII: for these, one look at the next sixteen bytes is enough.
 #[inline]
 pub(super) fn string(bytes: &[u8]) -> Option<&[u8]> {
     let (first, rest) = bytes.split_first()?;
