@@ -27,6 +27,7 @@ pub mod responses;
 pub mod sasl;
 pub mod sequence_guard;
 pub mod settings;
+mod spare;
 pub mod survey;
 pub mod topic_ids;
 pub mod transport;

@@ -3,7 +3,7 @@
 use std::{
     cmp,
     future::{Future, poll_fn},
-    io,
+    io, mem,
     pin::pin,
     sync::Arc,
 };
@@ -19,6 +19,7 @@ use super::{
     in_force::WatchedBounds,
     peer::Peer,
     pulse::Pulse,
+    spare,
 };
 use crate::{
     limits::{KIB, MIB},
@@ -33,6 +34,8 @@ use crate::{
 const IDLE_BYTES: usize = KIB / 2;
 /// What a read makes room for beyond what is already there, at least: memory grows with what arrived.
 const STEP_BYTES: usize = 64 * KIB;
+/// The first step for a frame is never larger, whatever came before.
+const MAX_STEP_BYTES: usize = MIB;
 /// Buffers larger than this are given back when they are empty. What fits into it is not charged: a small request never
 /// waits for memory that large ones hold.
 pub const KEPT_BYTES: usize = 16 * KIB;
@@ -73,6 +76,8 @@ pub struct Buffered<R> {
     /// Since when nobody has read, although there may have been something, and how much was found since. `None` once a
     /// read had to wait, or more was found than can have waited.
     paused: Option<(Instant, usize)>,
+    /// How large the latest frame was: the next one may as well be.
+    usual: usize,
     /// Where it is noted that the rest of a frame is awaited.
     pulse: Option<Arc<Pulse>>,
 }
@@ -80,7 +85,14 @@ pub struct Buffered<R> {
 impl<R: AsyncRead + Unpin> Buffered<R> {
     /// Nothing read yet.
     pub fn new(io: R) -> Self {
-        Self { io, buf: BytesMut::new(), idle_bytes: IDLE_BYTES, paused: None, pulse: None }
+        Self {
+            io,
+            buf: BytesMut::new(),
+            idle_bytes: IDLE_BYTES,
+            paused: None,
+            usual: 0,
+            pulse: None,
+        }
     }
 
     /// What has been read and not been taken.
@@ -141,7 +153,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
     fn make_room(&mut self, room: usize) {
         let needed = self.buf.len().saturating_add(room);
         if self.buf.capacity() < needed {
-            let mut grown = BytesMut::with_capacity(needed);
+            let mut grown = spare::buffer(needed);
             grown.extend_from_slice(&self.buf);
             self.buf = grown;
         }
@@ -160,7 +172,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         Ok(read)
     }
 
-    /// Reads until `total` bytes are buffered, growing in steps, and takes them. They are charged to `holding` beside
+    /// Reads until `total` bytes are buffered, growing in steps, the first as large as the frame before, and takes them. They are charged to `holding` beside
     /// the `charged` bytes that it covers already; `stage` says how to ask for the first of them.
     ///
     /// # Errors
@@ -178,7 +190,8 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         let begun = holding.to_cover(charged);
         loop {
             let missing = total.saturating_sub(self.buf.len());
-            let step = cmp::min(missing, cmp::max(STEP_BYTES, self.buf.len()));
+            let step = cmp::max(STEP_BYTES, cmp::max(self.buf.len(), self.usual));
+            let step = cmp::min(missing, step);
             let here = cmp::min(total, self.buf.len());
             let needed = charged.saturating_add(here).saturating_add(step);
             // What came with the request before is charged too: many small ones may be read ahead.
@@ -188,7 +201,9 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
                 holding.cover(needed).await;
             }
             if missing == 0 {
-                return Ok(self.buf.split_to(total));
+                self.usual = cmp::min(total, MAX_STEP_BYTES);
+                let exact = self.buf.len() == total && total > KEPT_BYTES;
+                return Ok(if exact { mem::take(&mut self.buf) } else { self.buf.split_to(total) });
             }
             self.make_room(step);
             if self.fill(step).await.map_err(ReadError::Io)? == 0 {
@@ -289,7 +304,7 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         if let Some(pulse) = &input.pulse {
             pulse.whole();
         }
-        let frame = Frame::from_bytes(bytes.freeze())?;
+        let frame = Frame::from_bytes(spare::freeze(bytes))?;
         Ok(Some(Arrived { frame, at: input.arrival() }))
     }
 
