@@ -41,6 +41,10 @@ struct Case {
 const CASES: &[Case] = &[
     Case { name: "checksum", units: RECORDS, unit: "record", run: checksum },
     Case { name: "walk", units: RECORDS, unit: "record", run: walk },
+    Case { name: "bare-walk", units: RECORDS, unit: "record", run: bare_walk },
+    Case { name: "look-up", units: RECORDS, unit: "record", run: |rounds| look_up(rounds, &events(Value::Avro, &[DOCUMENT], RECORDS)) },
+    Case { name: "look-up-four-schemas", units: RECORDS, unit: "record", run: |rounds| look_up(rounds, &events(Value::Avro, &FOUR, RECORDS)) },
+    Case { name: "look-up-traced", units: RECORDS, unit: "record", run: |rounds| look_up(rounds, &workloads::traced_record_set(Value::Avro, DOCUMENT, RECORDS)) },
     Case { name: "judge-avro", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &[DOCUMENT], RECORDS) },
     Case { name: "judge-avro-four-schemas", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::Avro, &FOUR, RECORDS) },
     Case { name: "judge-avro-json", units: RECORDS, unit: "record", run: |rounds| judge(rounds, Value::AvroJson, &[DOCUMENT], RECORDS) },
@@ -151,6 +155,27 @@ fn headers(rounds: usize) {
         let fact = |what| metadata.facts().get(Side::Value, what);
         assert!(matches!(black_box(fact(What::ContentType)), Fact::Value(_)));
         assert!(matches!(black_box(fact(What::SchemaId)), Fact::Value(_)));
+    }
+}
+
+/// What every record costs before its value is checked: the walk, and the look-up of what its headers name.
+fn look_up(rounds: usize, bytes: &Bytes) {
+    let judge = workloads::judge(&[]);
+    let (policy, resolved) = (workloads::policy_of_metadata(), Resolved::new());
+    let mut workspace = Workspace::default();
+    for _ in 0..rounds {
+        let bytes = black_box(bytes);
+        let verdict = judge.walk(bytes, &policy, &resolved, &mut workspace, &mut Unlimited);
+        let verdict = verdict.unwrap();
+        assert!(verdict.is_settled() && verdict.rejected_records() == 0);
+    }
+}
+
+fn bare_walk(rounds: usize) {
+    let bytes = events(Value::Avro, &[DOCUMENT], RECORDS);
+    let mut scratch = Scratch::new();
+    for _ in 0..rounds {
+        assert_eq!(workloads::bare_walk(black_box(&bytes), &mut scratch), RECORDS);
     }
 }
 

@@ -40,7 +40,7 @@ use schemaward::schema::{
 use schemaward::validate::{
     judge::Judge,
     metadata::{Fact, HeaderNames, Metadata, NameTable, OWN, Side, What},
-    policy::{Policy, RuleSettings, TopicPolicy},
+    policy::{Check, Policy, RuleSettings, TopicPolicy},
 };
 use schemaward::wire::{Frame, frame::FrameBuilder};
 use std::{hint::black_box, io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
@@ -87,6 +87,22 @@ pub(crate) fn record_set(
         let headers = headers(value, schema);
         record(index, bytes.clone(), headers)
     });
+    encode(codec, records.collect())
+}
+
+/// The same, uncompressed, where every record has a trace of its own and thus no headers in common with another.
+pub(crate) fn traced_record_set(value: Value, schema: &'static str, count: usize) -> Bytes {
+    let event = shapes::all().remove(0);
+    let records = (0..).take(count).map(|index| {
+        let mut headers = headers(value, schema);
+        let trace = format!("4bf92f3577b34da6a3ce9{index:011x}");
+        headers.insert(StrBytes::from_static_str("trace-id"), Some(Bytes::from(trace)));
+        record(index, Some(Bytes::from(event.binary.clone())), headers)
+    });
+    encode(Compression::None, records.collect())
+}
+
+fn encode(codec: Compression, records: Vec<Record>) -> Bytes {
     let options = RecordEncodeOptions { version: 2, compression: codec };
     let mut out = BytesMut::new();
     let compressor = |content: &mut BytesMut, out: &mut BytesMut, codec| {
@@ -95,7 +111,7 @@ pub(crate) fn record_set(
     };
     RecordBatchEncoder::encode_with_custom_compression(
         &mut out,
-        &records.collect::<Vec<_>>(),
+        &records,
         &options,
         Some(compressor),
     )
@@ -277,6 +293,25 @@ pub(crate) fn walk(record_set: &[u8], names: &NameTable, scratch: &mut Scratch) 
 /// What the default rule says.
 pub(crate) fn policy() -> TopicPolicy {
     TopicPolicy::new(&RuleSettings::default(), &HeaderNames::default())
+}
+
+/// The same where a rule wants no more than metadata.
+pub(crate) fn policy_of_metadata() -> TopicPolicy {
+    let rule = RuleSettings { check: Check::Metadata, ..RuleSettings::default() };
+    TopicPolicy::new(&rule, &HeaderNames::default())
+}
+
+/// Walks every record of `record_set` and looks at none of its headers, as where they are known.
+pub(crate) fn bare_walk(record_set: &[u8], scratch: &mut Scratch) -> usize {
+    let mut allowance = Unlimited;
+    let batch = Batch::parse(record_set).unwrap();
+    let mut reader = batch.records(scratch, &RecordLimits::default(), &mut allowance).unwrap();
+    let mut count = 0;
+    while let Some(record) = reader.next_unless_known(|_| true, |_, _| {}).unwrap() {
+        black_box(record);
+        count += 1;
+    }
+    count
 }
 
 /// Knows the event's schema under every reference.

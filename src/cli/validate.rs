@@ -177,7 +177,7 @@ impl Validate {
         let message = message.map_or(MessageName::First, MessageName::Full);
         let written = Written { notation: Notation::Text, parts: [&[], &[], &[]] };
         let claim = Claim { written, encoding, message };
-        check(schema, &claim, Datum::Plain(record), self.terms(world))
+        check(schema, claim.form(), Datum::Plain(record), self.terms(world))
     }
 
     /// A record that names its schema itself.
@@ -210,7 +210,7 @@ impl Validate {
                 return Err(ValidateError::Schema { shown, detail });
             }
         };
-        Ok(check(&schema, &claim, datum, self.terms(world)))
+        Ok(check(&schema, claim.form(), datum, self.terms(world)))
     }
 
     const fn terms(&self, world: &World) -> Terms {

@@ -26,3 +26,4 @@ pub use copy::{BatchCopier, CopiedBatch, CopyError};
 pub use error::{RecordError, RecordErrorClass};
 pub use reader::{Record, RecordReader};
 pub use scratch::{Allowance, Scratch, Unlimited};
+pub use walk::each_header;

@@ -21,7 +21,7 @@ pub struct Record<'r> {
     pub value: Option<&'r [u8]>,
 }
 
-/// A record and its bytes, or the end of the batch.
+/// A record and some of its bytes, or the end of the batch.
 pub type Walked<'r> = Option<(Record<'r>, &'r [u8])>;
 
 enum Source<'s> {
@@ -108,6 +108,42 @@ impl<'s> RecordReader<'s> {
     where
         F: FnMut(&'r [u8], Option<&'r [u8]>),
     {
+        self.step(|body| {
+            let (key, value) = walk::fields(body, on_header)?;
+            Some((key, value, body))
+        })
+    }
+
+    /// The same with the bytes of all headers, their count included, which `is_known` is shown before they are walked. Where it
+    /// says yes they are not walked, and `on_header` sees none of them: it has to have got exactly these bytes from here
+    /// before, with a record that was whole.
+    ///
+    /// # Errors
+    /// The same.
+    #[inline(always)]
+    pub fn next_unless_known<'r, F>(
+        &'r mut self,
+        is_known: impl FnOnce(&'r [u8]) -> bool,
+        on_header: F,
+    ) -> Result<Walked<'r>, RecordError>
+    where
+        F: FnMut(&'r [u8], Option<&'r [u8]>),
+    {
+        self.step(|body| {
+            let ((key, value), headers) = walk::before_headers(body)?;
+            if !is_known(headers) {
+                walk::headers(headers, on_header)?;
+            }
+            Some((key, value, headers))
+        })
+    }
+
+    /// The next record as `take` takes it apart: key, value, and what else of it is wanted.
+    #[inline(always)]
+    fn step<'r>(
+        &'r mut self,
+        take: impl FnOnce(&'r [u8]) -> Option<(Option<&'r [u8]>, Option<&'r [u8]>, &'r [u8])>,
+    ) -> Result<Walked<'r>, RecordError> {
         if self.next >= self.end.at {
             return self.finish().map(|()| None);
         }
@@ -126,10 +162,10 @@ impl<'s> RecordReader<'s> {
                 Err(error) => return Err(self.end.fail(error)),
             },
         };
-        match walk::fields(body, on_header) {
-            Some((key, value)) => {
+        match take(body) {
+            Some((key, value, wanted)) => {
                 self.next = index.wrapping_add(1); // it is below the end
-                Ok(Some((Record { batch_index: index, key, value }, body)))
+                Ok(Some((Record { batch_index: index, key, value }, wanted)))
             }
             None => Err(self.end.fail(walk::explain(body, index))),
         }

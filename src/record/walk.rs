@@ -19,15 +19,32 @@ type KeyAndValue<'r> = (Option<&'r [u8]>, Option<&'r [u8]>);
 
 /// Key and value of the record that is `body`; its headers go to `on_header`. `None`: ask [`explain`].
 #[inline(always)]
-pub(super) fn fields<'r, F>(body: &'r [u8], mut on_header: F) -> Option<KeyAndValue<'r>>
+pub(super) fn fields<'r, F>(body: &'r [u8], on_header: F) -> Option<KeyAndValue<'r>>
 where
     F: FnMut(&'r [u8], Option<&'r [u8]>),
 {
+    let (key_and_value, rest) = before_headers(body)?;
+    headers(rest, on_header)?;
+    Some(key_and_value)
+}
+
+/// The same without the headers; these follow, to the end of the record: what [`headers`] is to be asked about.
+#[inline(always)]
+pub(super) fn before_headers(body: &[u8]) -> Option<(KeyAndValue<'_>, &[u8])> {
     let (_attributes, rest) = body.split_first()?;
     let rest = skip_varlong(rest)?;
     let rest = skip_varint(rest)?;
     let (key, rest) = nullable_bytes(rest)?;
     let (value, rest) = nullable_bytes(rest)?;
+    Some(((key, value), rest))
+}
+
+/// Walks the headers, which have to end where `rest` does. Nothing but these bytes decides what comes of that.
+#[inline(always)]
+pub(super) fn headers<'r, F>(rest: &'r [u8], mut on_header: F) -> Option<()>
+where
+    F: FnMut(&'r [u8], Option<&'r [u8]>),
+{
     let (headers, mut rest) = count(rest)?;
     for _ in 0..headers {
         let (key, behind) = short_bytes(rest)?;
@@ -35,7 +52,15 @@ where
         on_header(key, value);
         rest = behind;
     }
-    rest.is_empty().then_some((key, value))
+    rest.is_empty().then_some(())
+}
+
+/// Shows the headers of a record that was walked, from the bytes that [`RecordReader::next_unless_known`] gave.
+///
+/// [`RecordReader::next_unless_known`]: super::RecordReader::next_unless_known
+pub fn each_header<'r>(headers: &'r [u8], on_header: impl FnMut(&'r [u8], Option<&'r [u8]>)) {
+    let walked = self::headers(headers, on_header);
+    debug_assert!(walked.is_some(), "they were sound before");
 }
 
 /// A length that is not negative and so many bytes, and what follows them.

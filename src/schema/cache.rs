@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
 
@@ -66,6 +66,12 @@ impl std::fmt::Debug for SchemaCache {
     }
 }
 
+/// Where in one cache a schema stood: whoever remembers that finds it again without its reference, and keeps nothing alive.
+#[derive(Debug, Clone)]
+pub struct Bookmark {
+    kept: Weak<Kept>,
+}
+
 /// Where a look-up leaves its result. Those who wait go on in the order in which they came.
 type Landing = Arc<SetOnce<Resolution>>;
 
@@ -90,8 +96,8 @@ impl SchemaCache {
     ) -> Arc<Self> {
         let room = || Arc::new(Semaphore::new(MAX_PENDING_LOOKUPS));
         let inner = Inner {
-            kept: Memory::new(settings.max_entries, Kept::take_used),
-            missed: Memory::new(settings.max_entries, |_| false),
+            kept: Memory::new(settings.max_entries, Kept::take_used, Kept::withdraw),
+            missed: Memory::new(settings.max_entries, |_| false, |_| {}),
             flights: Mutex::default(),
             bucket: Bucket::new(settings.budget, clock()),
             room: room(),
@@ -131,12 +137,38 @@ impl SchemaCache {
     /// again in the background where a document is out of date. Counts as a hit or a miss.
     #[must_use]
     pub fn cached(&self, reference: &SchemaRef) -> Option<Resolution> {
+        self.cached_and_marked(reference).map(|known| known.map(|(schema, _)| schema))
+    }
+
+    /// The same, and where a schema is found again without being looked for.
+    #[must_use]
+    pub fn cached_and_marked(
+        &self,
+        reference: &SchemaRef,
+    ) -> Option<Result<(Arc<Schema>, Bookmark), SourceError>> {
         let known = self.inner.known(reference);
         match known {
             Some(_) => self.inner.observer.hit(),
             None => self.inner.observer.miss(),
         }
-        known
+        let marked = |kept: Arc<Kept>| {
+            (Arc::clone(&kept.fetched.schema), Bookmark { kept: Arc::downgrade(&kept) })
+        };
+        known.map(|known| known.map(marked))
+    }
+
+    /// What [`SchemaCache::cached`] would say of the reference that `bookmark` was made for, where nothing has happened to it
+    /// since: nothing took its place, it was not forgotten, and it is not out of date. `None` is "look for it". Counts as a
+    /// hit where it is one.
+    #[must_use]
+    pub fn reopen(&self, bookmark: &Bookmark) -> Option<Arc<Schema>> {
+        let kept = bookmark.kept.upgrade()?;
+        if kept.is_withdrawn() || kept.ages() && !kept.is_fresh((self.inner.clock)()) {
+            return None;
+        }
+        kept.mark();
+        self.inner.observer.hit();
+        Some(Arc::clone(&kept.fetched.schema))
     }
 
     /// What is known, or else what the source answers. However many wait, one look-up is under way per reference. Waits
@@ -149,7 +181,7 @@ impl SchemaCache {
     /// Dropping the future leaves the look-up under way, for the others and for the next one who asks.
     pub async fn resolve(&self, reference: &SchemaRef) -> Resolution {
         if let Some(known) = self.inner.known(reference) {
-            return known;
+            return known.map(|kept| Arc::clone(&kept.fetched.schema));
         }
         let inner = &self.inner;
         let landing = match inner.start(reference, &inner.room, None) {
@@ -203,14 +235,14 @@ impl SchemaCache {
 
 impl Inner {
     /// What is known, and a question in the background where that is out of date.
-    fn known(self: &Arc<Self>, reference: &SchemaRef) -> Option<Resolution> {
+    fn known(self: &Arc<Self>, reference: &SchemaRef) -> Option<Result<Arc<Kept>, SourceError>> {
         let now = (self.clock)();
         if let Some(kept) = self.kept.get(reference).filter(|kept| kept.serves(now)) {
             kept.mark();
             if kept.is_due(now) {
                 self.start(reference, &self.room_for_known, None);
             }
-            return Some(Ok(Arc::clone(&kept.fetched.schema)));
+            return Some(Ok(kept));
         }
         let missed = self.missed.get(reference).filter(|missed| missed.holds(now));
         missed.map(|missed| Err(missed.error.clone()))

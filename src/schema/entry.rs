@@ -24,6 +24,8 @@ pub(super) struct Kept {
     end: Option<Instant>,
     /// Whether it was used since that was asked last.
     used: AtomicBool,
+    /// Whether something else has taken its place, or nothing: who remembers where it stood has to look again.
+    withdrawn: AtomicBool,
 }
 
 impl Kept {
@@ -38,13 +40,36 @@ impl Kept {
         let stale_ttl =
             fetched.stale_if_error.map_or(settings.stale_ttl, |said| said.min(settings.stale_ttl));
         let end = stale.and_then(|stale| stale.checked_add(stale_ttl));
-        Self { fetched, confirmed: now, stale, due: stale, end, used: AtomicBool::new(false) }
+        let (used, withdrawn) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { fetched, confirmed: now, stale, due: stale, end, used, withdrawn }
     }
 
     /// The same after asking again has failed: it serves no longer than before, and is asked for again after `pause`.
     pub(super) fn after_failure(&self, now: Instant, pause: Duration) -> Self {
         let used = AtomicBool::new(self.used.load(Ordering::Relaxed));
-        Self { fetched: Arc::clone(&self.fetched), due: now.checked_add(pause), used, ..*self }
+        let withdrawn = AtomicBool::new(false);
+        let (fetched, due) = (Arc::clone(&self.fetched), now.checked_add(pause));
+        Self { fetched, due, used, withdrawn, ..*self }
+    }
+
+    /// Notes that it is not what is known any more.
+    pub(super) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    /// Whether it is not what is known any more.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
+    }
+
+    /// Whether time changes anything about it.
+    pub(super) const fn ages(&self) -> bool {
+        self.due.is_some() || self.end.is_some()
+    }
+
+    /// Whether it may be used and nobody has to be asked.
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        self.serves(now) && !self.is_due(now)
     }
 
     /// Marks it as used: a write for the first who uses it, a read for all others.

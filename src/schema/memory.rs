@@ -24,8 +24,8 @@ pub(super) struct Memory<V> {
 }
 
 impl<V: Send + Sync + 'static> Memory<V> {
-    pub(super) fn new(max_entries: u64, take_used: fn(&V) -> bool) -> Self {
-        let shelf = Arc::new(Shelf::new());
+    pub(super) fn new(max_entries: u64, take_used: fn(&V) -> bool, withdrawn: fn(&V)) -> Self {
+        let shelf = Arc::new(Shelf::new(withdrawn));
         let board = Arc::clone(&shelf);
         let policy = Cache::builder()
             .max_capacity(max_entries)

@@ -42,7 +42,7 @@ mod template;
 mod testing;
 
 pub use budget::LookupBudget;
-pub use cache::{Clock, Resolution, SchemaCache};
+pub use cache::{Bookmark, Clock, Resolution, SchemaCache};
 pub use circuit::{CircuitSettings, CircuitState};
 pub use clients::HttpSourceError;
 pub use compiled::{Compile, Compiled, Documents, Referenced, Schema, SchemaFormat};

@@ -17,6 +17,8 @@ use super::SchemaRef;
 pub(super) struct Shelf<V> {
     hasher: RandomState,
     boards: Vec<Board<V>>,
+    /// Told of what is not here any more.
+    withdrawn: fn(&V),
 }
 
 struct Board<V> {
@@ -26,9 +28,10 @@ struct Board<V> {
 }
 
 impl<V> Shelf<V> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(withdrawn: fn(&V)) -> Self {
         let board = || Board { map: ArcSwap::default(), writing: Mutex::default() };
-        Self { hasher: RandomState::new(), boards: (0..BOARDS).map(|_| board()).collect() }
+        let boards = (0..BOARDS).map(|_| board()).collect();
+        Self { hasher: RandomState::new(), boards, withdrawn }
     }
 
     /// What is known of `reference`.
@@ -38,7 +41,9 @@ impl<V> Shelf<V> {
 
     /// Puts something in the place of what was known.
     pub(super) fn put(&self, reference: &SchemaRef, value: Arc<V>) {
-        self.change(reference, |map| drop(map.insert(reference.clone(), value)));
+        let mut before = None;
+        self.change(reference, |map| before = map.insert(reference.clone(), value));
+        before.into_iter().for_each(|before| (self.withdrawn)(&before));
     }
 
     /// Removes `value`, unless something else has taken its place.
@@ -49,6 +54,7 @@ impl<V> Shelf<V> {
                     map.remove(reference);
                 }
             });
+            (self.withdrawn)(value);
         }
     }
 
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn reading_allocates_nothing() {
-        let shelf = Shelf::new();
+        let shelf = Shelf::new(|_| {});
         let references: Vec<_> = (0..1_000).map(reference).collect();
         for (number, reference) in references.iter().enumerate() {
             shelf.put(reference, Arc::new(number));
@@ -104,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_reader_is_not_held_up_by_a_writer() {
-        let shelf = Shelf::new();
+        let shelf = Shelf::new(|_| {});
         shelf.put(&reference(1), Arc::new(1));
         shelf.change(&reference(1), |map| {
             map.clear();
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn changes_of_many_threads_are_all_there_and_only_what_is_meant_is_removed() {
-        let shelf = Shelf::new();
+        let shelf = Shelf::new(|_| {});
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let shelf = &shelf;

@@ -83,6 +83,15 @@ pub struct Claim<'r> {
     pub message: MessageName<'r>,
 }
 
+/// How the bytes of a datum are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form<'r> {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// Which message of the schema it is.
+    pub message: MessageName<'r>,
+}
+
 /// The bytes that are to be one datum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datum<'r> {
@@ -349,6 +358,13 @@ impl Reader<'_> {
 }
 
 impl<'r> Claim<'r> {
+    /// What it says beside the schema.
+    #[inline]
+    #[must_use]
+    pub const fn form(&self) -> Form<'r> {
+        Form { encoding: self.encoding, message: self.message }
+    }
+
     #[inline]
     fn of_text(header: &'r [u8], encoding: Encoding) -> Self {
         let message = match encoding {
@@ -391,6 +407,15 @@ impl<'r> Claims<'r> {
         let first = self.first();
         let others = self.claims.iter().skip(1).flatten().copied();
         others.filter(move |it| Some(it.written) != first.map(|first| first.written))
+    }
+
+    /// The only one, if there is one and no other.
+    #[must_use]
+    pub const fn only(&self) -> Option<Claim<'r>> {
+        match self.claims {
+            [claim, None, ..] => claim,
+            _ => None,
+        }
     }
 
     /// How the datum is encoded: what any of them says.

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::{
-    claim::{Claim, Datum, MessageName},
+    claim::{Datum, Form, MessageName},
     metadata::Encoding,
     verdict::Rejection,
 };
@@ -37,20 +37,20 @@ pub struct Terms {
     pub max_inflated_bytes: usize,
 }
 
-/// Checks that `datum` is exactly one datum of `schema`, encoded as `claim` says.
+/// Checks that `datum` is exactly one datum of `schema`, encoded as `form` says.
 ///
 /// # Errors
 /// A [`Rejection`] that says what is wrong and where, counted from where the datum begins.
 #[inline]
 pub fn check(
     schema: &Schema,
-    claim: &Claim<'_>,
+    form: Form<'_>,
     datum: Datum<'_>,
     terms: Terms,
 ) -> Result<(), Rejection> {
     match datum {
-        Datum::Plain(bytes) => check_plain(schema, claim, bytes, terms),
-        Datum::Zlib(stream) => check_zlib(schema, claim, stream, terms),
+        Datum::Plain(bytes) => check_plain(schema, form, bytes, terms),
+        Datum::Zlib(stream) => check_zlib(schema, form, stream, terms),
     }
 }
 
@@ -58,14 +58,14 @@ pub fn check(
 #[inline(never)]
 fn check_zlib(
     schema: &Schema,
-    claim: &Claim<'_>,
+    form: Form<'_>,
     stream: &[u8],
     terms: Terms,
 ) -> Result<(), Rejection> {
     let datum = inflate(stream, terms.max_inflated_bytes).map_err(|detail| {
         Rejection::new(Reason::PayloadInvalid, format!("the zlib stream {detail}"))
     })?;
-    check_plain(schema, claim, &datum, terms)
+    check_plain(schema, form, &datum, terms)
 }
 
 /// All that one zlib stream (RFC 1950) holds, which has to be used to its last byte.
@@ -87,14 +87,14 @@ fn inflate(stream: &[u8], most: usize) -> Result<Vec<u8>, String> {
 #[inline]
 fn check_plain(
     schema: &Schema,
-    claim: &Claim<'_>,
+    form: Form<'_>,
     datum: &[u8],
     terms: Terms,
 ) -> Result<(), Rejection> {
     match schema.compiled() {
-        Compiled::Avro(avro) => check_avro(avro, claim.encoding, datum, terms.words),
-        Compiled::Json(json) => check_json(json, claim.encoding, datum, terms.words),
-        Compiled::Protobuf(protobuf) => check_protobuf(protobuf, claim, datum, terms),
+        Compiled::Avro(avro) => check_avro(avro, form.encoding, datum, terms.words),
+        Compiled::Json(json) => check_json(json, form.encoding, datum, terms.words),
+        Compiled::Protobuf(protobuf) => check_protobuf(protobuf, form, datum, terms),
     }
 }
 
@@ -140,15 +140,15 @@ fn check_json(
 #[inline(never)]
 fn check_protobuf(
     protobuf: &ProtobufSchema,
-    claim: &Claim<'_>,
+    form: Form<'_>,
     datum: &[u8],
     terms: Terms,
 ) -> Result<(), Rejection> {
-    if !matches!(claim.encoding, Encoding::Protobuf | Encoding::OfSchema) {
+    if !matches!(form.encoding, Encoding::Protobuf | Encoding::OfSchema) {
         let detail = "the content type is not protobuf but the schema is a Protobuf one";
         return Err(Rejection::new(Reason::ConflictingMetadata, detail));
     }
-    let (message, datum) = message(protobuf, claim.message, datum)?;
+    let (message, datum) = message(protobuf, form.message, datum)?;
     let unknown = terms.unknown_fields;
     if terms.words == Words::Spared {
         let rejection = |fault| Err(Rejection::new(datum_reason(fault), String::new()));

@@ -12,16 +12,22 @@ use std::{
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
     datum::{Terms, Words, check},
-    memo::{Memo, Memos},
+    headers::HeaderMemo,
+    memo::{Learnt, Memo, Memos},
     metadata::{EVERY, Facts, Metadata, OWN, Side},
-    policy::{Check, Tombstones, TopicPolicy},
+    policy::{Check, PolicyNumber, Tombstones, TopicPolicy},
     verdict::{BatchFault, PartitionVerdict, Rejection},
 };
 use crate::{
     limits::{KIB, RecordLimits},
     reason::Reason,
-    record::{Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch},
-    schema::{ReferenceError, References, Resolution, Schema, SchemaCache, SchemaRef, SourceError},
+    record::{
+        Allowance, Batch, Record, RecordError, RecordErrorClass, RecordReader, Scratch, each_header,
+    },
+    schema::{
+        Bookmark, ReferenceError, References, Resolution, Schema, SchemaCache, SchemaRef,
+        SourceError,
+    },
     wire::ErrorCode,
 };
 
@@ -155,19 +161,28 @@ impl Judge {
         Err(Rejection::new(Reason::SchemaNotAllowed, detail))
     }
 
-    /// What `written` leads to on one side of a record. `known` is what it says, if that is known; otherwise it will be.
+    /// What `written` leads to on one side of a record. `learnt` is what is known of that; afterwards it is more.
     fn find(
         &self,
         side: Side,
         written: &Written<'_>,
-        known: &mut Option<SchemaRef>,
+        learnt: &mut Learnt,
         policy: &TopicPolicy,
         resolved: &Resolved,
     ) -> Found {
-        let reference = match known {
+        let Learnt { reference, bookmark } = learnt;
+        // What was looked up for the request at hand counts before what the cache has.
+        let marked = bookmark.as_ref().filter(|(of, _)| *of == policy.number());
+        if let Some((_, marked)) =
+            marked.filter(|_| resolved.is_empty() && policy.check == Check::Value)
+            && let Some(schema) = self.schemas.reopen(marked)
+        {
+            return Found::Schema(schema);
+        }
+        let reference = match reference {
             Some(reference) => reference,
             None => match written.reference(&self.references) {
-                Ok(reference) => known.insert(reference),
+                Ok(read) => reference.insert(read),
                 Err(error) => return Found::Rejected(reference_rejection(&error)),
             },
         };
@@ -178,18 +193,31 @@ impl Judge {
             return Found::Named;
         }
         match policy.subject(side) {
-            None => self.at_hand(reference, resolved),
+            None => self.at_hand(reference, resolved, policy, bookmark),
             Some(wanted) => match reference.under(wanted) {
-                Some(reference) => self.at_hand(&reference, resolved),
+                Some(reference) => self.at_hand(&reference, resolved, policy, bookmark),
                 None => Found::Rejected(no_subject(reference)),
             },
         }
     }
 
-    /// What is known of `reference` without waiting.
-    fn at_hand(&self, reference: &SchemaRef, resolved: &Resolved) -> Found {
-        let at_hand = resolved.get(reference).cloned();
-        match at_hand.or_else(|| self.schemas.cached(reference)) {
+    /// What is known of `reference` without waiting, and where the cache has it.
+    fn at_hand(
+        &self,
+        reference: &SchemaRef,
+        resolved: &Resolved,
+        policy: &TopicPolicy,
+        bookmark: &mut Option<(PolicyNumber, Bookmark)>,
+    ) -> Found {
+        let known = match resolved.get(reference) {
+            Some(known) => Some(known.clone()),
+            None => self.schemas.cached_and_marked(reference).map(|known| {
+                let (schema, mark) = known?;
+                *bookmark = Some((policy.number(), mark));
+                Ok(schema)
+            }),
+        };
+        match known {
             Some(Ok(schema)) => Found::Schema(schema),
             Some(Err(error)) => source_outcome(reference, error),
             None => Found::Unknown(Box::new((reference.clone(), None))),
@@ -290,28 +318,121 @@ impl Look<'_> {
         memos: &mut Memos,
         verdict: &mut PartitionVerdict,
     ) -> Result<Turn, RecordError> {
-        let names = &self.policy.naming.names;
+        let (names, remembers) = (&self.policy.naming.names, self.policy.naming.key.is_none());
         let end = records.spent().saturating_add(TURN_BYTES);
         while records.spent() < end {
-            let mut metadata = Metadata::<'_, N>::default();
-            let Some(record) = records.next(|key, value| metadata.visit(names, key, value))? else {
-                return Ok(Turn::Over);
-            };
-            let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
-            match self.record(&record, metadata.facts(), memos, words) {
-                Outcome::Accepted => verdict.accept(),
-                Outcome::Rejected(rejection) => {
-                    let schema = verdict
-                        .names_more()
-                        .then(|| self.shown(&record, metadata.facts(), &rejection.detail));
-                    verdict.reject(record.batch_index, rejection, schema.flatten());
+            let (mut metadata, mut is_known) = (Metadata::<'_, N>::default(), false);
+            let next = records.next_unless_known(
+                |headers| {
+                    is_known = remembers && self.knows(headers, memos);
+                    is_known
+                },
+                |key, value| metadata.visit(names, key, value),
+            )?;
+            let Some((record, headers)) = next else { return Ok(Turn::Over) };
+            if is_known {
+                if self.is_good(record.value, &memos.headers) {
+                    verdict.accept();
+                    continue;
                 }
-                Outcome::Unknown(reference, error) => {
-                    verdict.abstain(record.batch_index, reference, || unknown(reference, error));
-                }
+                // Whatever is wrong is found like anything else.
+                each_header(headers, |key, value| metadata.visit(names, key, value));
+            }
+            let accepted = self.decide(&record, metadata.facts(), memos, verdict);
+            if accepted && record.value.is_some() && memos.headers.wants() {
+                self.learn(headers, metadata.facts(), memos);
             }
         }
         Ok(Turn::Paused)
+    }
+
+    /// Whether a record had these headers lately, and the schema that they claim is still at hand.
+    #[inline]
+    fn knows(&self, headers: &[u8], memos: &mut Memos) -> bool {
+        let Memos { headers: known, value: memo, .. } = memos;
+        if known.pauses() {
+            return false;
+        }
+        known.is_latest(headers)
+            || known.bring_forward(headers, self.policy.number(), |written| {
+                let found = self.found(written, memo);
+                matches!(found, Found::Named | Found::Schema(_)).then(|| found.clone())
+            })
+    }
+
+    /// Remembers what the headers of a record say, if they are what its value was judged by.
+    fn learn(&self, headers: &[u8], facts: Facts<'_, '_>, memos: &mut Memos) {
+        let reader = self.policy.naming.reader(Side::Value);
+        let claim = match reader.conventions.is_headers_only() {
+            true => reader.own(facts).ok(),
+            false => reader.in_headers(facts).ok().and_then(|claims| claims.only()),
+        };
+        let Some(claim) = claim else { return };
+        if let Some(found) = memos.value.latest(&claim.written) {
+            memos.headers.learn(headers, self.policy.number(), &claim, found);
+        }
+    }
+
+    /// Whether a record passes that has the headers that are known best. Quick, and without a word where it does not.
+    #[inline(always)]
+    fn is_good(&self, value: Option<&[u8]>, known: &HeaderMemo) -> bool {
+        match (value, known.latest()) {
+            (None, _) => self.policy.tombstones == Tombstones::Allow,
+            (_, Some(Found::Named)) => true,
+            (Some(value), Some(Found::Schema(schema))) => {
+                let checked = known.form().map(|form| {
+                    check(schema, form, Datum::Plain(value), self.terms(Words::Spared))
+                });
+                checked.is_some_and(|checked| checked.is_ok())
+            }
+            _ => false,
+        }
+    }
+
+    const fn terms(&self, words: Words) -> Terms {
+        Terms {
+            words,
+            unknown_fields: self.policy.unknown_fields,
+            max_inflated_bytes: self.judge.limits.max_record_bytes,
+        }
+    }
+
+    /// Adds what is known of a record to the verdict. Whether it passes.
+    #[inline(always)]
+    fn decide(
+        &self,
+        record: &Record<'_>,
+        facts: Facts<'_, '_>,
+        memos: &mut Memos,
+        verdict: &mut PartitionVerdict,
+    ) -> bool {
+        let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
+        match self.record(record, facts, memos, words) {
+            Outcome::Accepted => {
+                verdict.accept();
+                return true;
+            }
+            Outcome::Rejected(rejection) => {
+                let schema =
+                    verdict.names_more().then(|| self.shown(record, facts, &rejection.detail));
+                verdict.reject(record.batch_index, rejection, schema.flatten());
+            }
+            Outcome::Unknown(reference, error) => {
+                verdict.abstain(record.batch_index, reference, || unknown(reference, error));
+            }
+        }
+        false
+    }
+
+    #[inline]
+    fn tombstone<'m>(&self) -> Outcome<'m> {
+        match self.policy.tombstones {
+            Tombstones::Allow => Outcome::Accepted,
+            Tombstones::Reject => {
+                let detail = "the value is null and this topic allows no tombstones";
+                Rejection::new(Reason::PayloadMissing, detail).into()
+            }
+        }
     }
 
     /// The schema that a record names for what `detail` finds wrong, its key or else its value, fit to be shown; `None` if it
@@ -361,15 +482,7 @@ impl Look<'_> {
         memo: &'m mut Memo,
         words: Words,
     ) -> Outcome<'m> {
-        let Some(value) = record.value else {
-            return match self.policy.tombstones {
-                Tombstones::Allow => Outcome::Accepted,
-                Tombstones::Reject => {
-                    let detail = "the value is null and this topic allows no tombstones";
-                    Rejection::new(Reason::PayloadMissing, detail).into()
-                }
-            };
-        };
+        let Some(value) = record.value else { return self.tombstone() };
         let reader = self.policy.naming.reader(Side::Value);
         if reader.conventions.is_headers_only() {
             return match reader.own(facts) {
@@ -458,12 +571,7 @@ impl Look<'_> {
         match self.found(&claim.written, memo) {
             Found::Named => Outcome::Accepted,
             Found::Schema(schema) => {
-                let terms = Terms {
-                    words,
-                    unknown_fields: self.policy.unknown_fields,
-                    max_inflated_bytes: self.judge.limits.max_record_bytes,
-                };
-                let checked = check(schema, claim, datum, terms);
+                let checked = check(schema, claim.form(), datum, self.terms(words));
                 checked.map_or_else(Outcome::Rejected, |()| Outcome::Accepted)
             }
             Found::Rejected(rejection) => rejection.clone().into(),

@@ -2,10 +2,15 @@
 
 use super::{
     claim::{Notation, Written},
+    headers::HeaderMemo,
     judge::{Found, Generation},
     metadata::Side,
+    policy::PolicyNumber,
 };
-use crate::{limits::KIB, schema::SchemaRef};
+use crate::{
+    limits::KIB,
+    schema::{Bookmark, SchemaRef},
+};
 
 /// Schema references that a connection remembers.
 const MEMO_ENTRIES: usize = 8;
@@ -19,6 +24,8 @@ const BETWEEN: u8 = 0xff;
 /// What a connection remembers of each side: the same bytes may be allowed on one and not on the other.
 #[derive(Debug, Default)]
 pub(super) struct Memos {
+    /// In front of those of values.
+    pub(super) headers: HeaderMemo,
     pub(super) value: Memo,
     /// Only where keys are looked at: idle connections are many.
     key: Option<Box<Memo>>,
@@ -41,6 +48,7 @@ impl Memos {
     }
 
     pub(super) fn forget_found(&mut self) {
+        self.headers.forget_found();
         self.key.iter_mut().for_each(|key| key.forget_found());
         self.value.forget_found();
     }
@@ -61,10 +69,18 @@ pub(super) struct Memo {
 struct MemoEntry {
     notation: Notation,
     written: Vec<u8>,
-    /// What it says, if it can be read.
-    reference: Option<SchemaRef>,
+    learnt: Learnt,
     /// What that leads to: good for one walk, which is of one moment and one topic.
     found: Option<Found>,
+}
+
+/// What stays true of a reference as it was written, for as long as the judge does.
+#[derive(Debug, Default)]
+pub(super) struct Learnt {
+    /// What it says, if it can be read.
+    pub(super) reference: Option<SchemaRef>,
+    /// Where the schema stood that one policy allows it to lead to.
+    pub(super) bookmark: Option<(PolicyNumber, Bookmark)>,
 }
 
 impl Default for Memo {
@@ -78,13 +94,18 @@ impl Memo {
     pub(super) fn find(
         &mut self,
         written: &Written<'_>,
-        find: impl FnOnce(&mut Option<SchemaRef>) -> Found,
+        find: impl FnOnce(&mut Learnt) -> Found,
     ) -> &Found {
         if !self.latest.is_of(written) {
             self.bring_forward(written);
         }
-        let MemoEntry { reference, found, .. } = &mut self.latest;
-        found.get_or_insert_with(|| find(reference))
+        let MemoEntry { learnt, found, .. } = &mut self.latest;
+        found.get_or_insert_with(|| find(learnt))
+    }
+
+    /// What `written` leads to, if the record of the walk before this moment had it.
+    pub(super) fn latest(&self, written: &Written<'_>) -> Option<&Found> {
+        self.latest.found.as_ref().filter(|_| self.latest.is_of(written))
     }
 
     /// Makes the entry of `written` the latest: its own, or a new one, or the one that was not used for longest.
@@ -142,7 +163,7 @@ impl MemoEntry {
 
     /// Those past [`MAX_MEMO_BYTES`] are not kept: no record decides how much a connection holds.
     fn begin(&mut self, written: &Written<'_>) {
-        (self.reference, self.found) = (None, None);
+        (self.learnt, self.found) = (Learnt::default(), None);
         self.notation = written.notation;
         self.written.clear();
         let parts: &[&[u8]] = match written.notation {

@@ -5,6 +5,7 @@ pub mod convention;
 pub mod datum;
 pub mod dead_letter;
 pub mod examine;
+mod headers;
 pub mod judge;
 mod memo;
 pub mod metadata;

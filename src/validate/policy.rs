@@ -1,6 +1,9 @@
 //! What a verdict means for a topic. Facts come from elsewhere; only this file has opinions.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use wildmatch::WildMatch;
 
@@ -160,9 +163,22 @@ impl Naming {
     }
 }
 
+/// Tells what one policy makes of references from what any other of the process does: of its rule, of another one, or of the
+/// same with another list of schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PolicyNumber(u64);
+
+impl PolicyNumber {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// What the rules say about one topic.
 #[derive(Debug, Clone)]
 pub struct TopicPolicy {
+    number: PolicyNumber,
     /// What happens to records that do not pass.
     pub mode: Mode,
     /// How much of a record is looked at.
@@ -190,6 +206,7 @@ impl TopicPolicy {
     #[must_use]
     pub fn new(rule: &RuleSettings, names: &HeaderNames) -> Self {
         let policy = Self {
+            number: PolicyNumber::next(),
             naming: Naming::new(rule, names),
             unknown_fields: rule.unknown_fields,
             mode: rule.mode,
@@ -207,6 +224,12 @@ impl TopicPolicy {
         if policy.is_of_topic() { policy } else { policy.of_topic("") }
     }
 
+    /// Which policy this is.
+    #[inline]
+    pub(super) const fn number(&self) -> PolicyNumber {
+        self.number
+    }
+
     /// Whether the topic's name is part of what the rule wants.
     const fn is_of_topic(&self) -> bool {
         matches!(self.strategy, SubjectStrategy::TopicName | SubjectStrategy::TopicRecordName)
@@ -218,6 +241,7 @@ impl TopicPolicy {
             WantedSubject::new(self.strategy, topic, suffix, &self.allow_subjects).map(Arc::new)
         };
         self.subjects = [wanted("-key"), wanted("-value")];
+        self.number = PolicyNumber::next();
         self
     }
 
