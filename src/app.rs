@@ -130,8 +130,7 @@ impl App {
         let readiness = Arc::new(Readiness::new());
         watch(&gateway, &readiness);
         gateway.metrics.max_connections(config.listen.max_connections);
-        let lanes = Lanes::open(Lanes::usual())
-            .map_err(|source| AppError::System { what: "start threads", source })?;
+        let lanes = open_lanes()?;
         let listeners = bind(&config, &gateway, &lanes)?;
         let bootstrap = first_address(&listeners, &config)?;
         readiness.drop_latch(Latch::Listeners);
@@ -276,6 +275,11 @@ pub async fn run(file: ConfigFile, config: Config) -> Result<(), AppError> {
     };
     told().await;
     app.drain_unless(told()).await
+}
+
+fn open_lanes() -> Result<Lanes, AppError> {
+    let open = Lanes::open(Lanes::usual());
+    open.map_err(|source| AppError::System { what: "start threads", source })
 }
 
 /// Has levels and notes read off the running parts when somebody asks.
