@@ -96,17 +96,18 @@ impl Dealer {
         Self { places: lanes.lanes.iter().map(place).collect() }
     }
 
-    /// Has the lane carry `connection` that carries the fewest of this listener, and among those the fewest of all. A panic
-    /// ends the connection, and nothing else on its lane.
-    pub fn deal(&self, connection: impl Future<Output = ()> + Send + 'static) {
+    /// Has the lane carry a connection that carries the fewest of this listener, and among those the fewest of all. A panic
+    /// ends the connection, and nothing else on its lane. `begin` makes what carries it, and that keeps the load: a task
+    /// around it would be twice as large, for as long as the connection.
+    pub fn deal<F>(&self, begin: impl FnOnce(Load) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let fewest =
             self.places.iter().min_by_key(|place| (count(&place.dealt), count(&place.carried)));
-        let Some(place) = fewest else { return };
-        let load = [Load::new(&place.dealt), Load::new(&place.carried)];
-        place.lane.spawn(async move {
-            let _load = load;
-            connection.await;
-        });
+        if let Some(Place { lane, dealt, carried }) = fewest {
+            lane.spawn(begin(Load { _dealt: One::more(dealt), _carried: One::more(carried) }));
+        }
     }
 }
 
@@ -114,17 +115,25 @@ fn count(connections: &AtomicUsize) -> usize {
     connections.load(Relaxed)
 }
 
-/// One connection more, for as long as this lives.
-struct Load(Arc<AtomicUsize>);
+/// A connection, as long as it is one of those that a lane carries.
+#[derive(Debug)]
+pub struct Load {
+    _dealt: One,
+    _carried: One,
+}
 
-impl Load {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+/// One more, for as long as this lives.
+#[derive(Debug)]
+struct One(Arc<AtomicUsize>);
+
+impl One {
+    fn more(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Load {
+impl Drop for One {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -145,7 +154,8 @@ mod tests {
     fn dealt(dealer: &Dealer) -> (String, oneshot::Sender<()>) {
         let (told, tells) = std::sync::mpsc::channel();
         let (lasts, over) = oneshot::channel::<()>();
-        dealer.deal(async move {
+        dealer.deal(|load| async move {
+            let _load = load;
             told.send(thread::current().name().unwrap().to_owned()).unwrap();
             let _ = over.await;
         });
@@ -183,7 +193,10 @@ mod tests {
         while carried(&first) > 0 {
             thread::yield_now();
         }
-        dealer.deal(async { panic!("this is what a fault of ours looks like") });
+        dealer.deal(|load| async {
+            let _load = load;
+            panic!("this is what a fault of ours looks like")
+        });
         while carried(&first) > 0 {
             thread::yield_now();
         }
@@ -196,8 +209,8 @@ mod tests {
         let (alive, mut cut) = mpsc::channel::<()>(1);
         let lanes = two();
         let dealer = Dealer::new(&lanes);
-        dealer.deal(async move {
-            let _alive = alive;
+        dealer.deal(|load| async move {
+            let _both = (load, alive);
             std::future::pending::<()>().await;
         });
         drop(lanes);

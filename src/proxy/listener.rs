@@ -22,7 +22,7 @@ use super::{
     connection::{self, Ended},
     entrance::{Entered, Entrance},
     gateway::Gateway,
-    lanes::Dealer,
+    lanes::{Dealer, Load},
     peer::Peer,
     sequence_guard::Identity,
     settings::{BrokerAddress, ListenSettings, UpstreamSettings},
@@ -195,10 +195,14 @@ impl<A: Accept> Listener<A> {
             match accepted {
                 Ok((stream, address)) => {
                     let (name, house) = (Arc::clone(&self.name), Arc::clone(&house));
-                    let connection = welcome::<A, D>(stream, address, self.leads, name, house);
+                    let leads = self.leads;
                     match &self.dealer {
-                        Some(dealer) => dealer.deal(connection),
-                        None => drop(tokio::spawn(connection)),
+                        Some(dealer) => dealer.deal(|load| {
+                            welcome::<A, D>(stream, address, leads, name, house, Some(load))
+                        }),
+                        None => drop(tokio::spawn(welcome::<A, D>(
+                            stream, address, leads, name, house, None,
+                        ))),
                     }
                 }
                 Err(error) => {
@@ -236,13 +240,14 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Lets a client in, finds its broker, and carries the connection to its end.
+/// Lets a client in, finds its broker, and carries the connection to its end. It is a load for so long.
 async fn welcome<A: Accept, D: Dial>(
     client: A::Io,
     address: SocketAddr,
     leads: Leads,
     name: Arc<str>,
     house: Arc<House<D>>,
+    _load: Option<Load>,
 ) {
     let mut counted = Counted::new(&house.gateway, address);
     counted.end = match A::take_up(client) {
