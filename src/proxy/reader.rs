@@ -202,7 +202,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
             }
             if missing == 0 {
                 self.usual = cmp::min(total, MAX_STEP_BYTES);
-                let exact = self.buf.len() == total && total > KEPT_BYTES;
+                let exact = self.buf.len() == total && total >= spare::MIN_BYTES;
                 return Ok(if exact { mem::take(&mut self.buf) } else { self.buf.split_to(total) });
             }
             self.make_room(step);

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::limits::{KIB, MIB};
 
 /// Smaller ones are left to the allocator, which keeps those.
-const MIN_BYTES: usize = 64 * KIB;
+pub(super) const MIN_BYTES: usize = 64 * KIB;
 /// Larger ones are seldom, and go back to the system.
 const MAX_BYTES: usize = 2 * MIB;
 /// What a thread keeps.

@@ -7,6 +7,9 @@ Arguments: aiokafka|confluent BOOTSTRAP TOPIC (which is created).
 import asyncio
 import json
 import sys
+import time
+
+PATIENCE = 30
 
 
 def line(step, addresses=(), **more):
@@ -15,6 +18,24 @@ def line(step, addresses=(), **more):
 
 def address(node):
     return f"{node.host}:{node.port}"
+
+
+def patiently(ask, wanted):
+    """Each broker learns of a change in its own time, and any of them is asked: the answer once it is the one that is wanted."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        answer, found = ask()
+        if found == wanted or time.monotonic() > deadline:
+            return answer, found
+        time.sleep(0.05)
+
+
+async def patiently_async(ask, wanted):
+    """The same for coroutines."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := await ask()) != wanted and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    return found
 
 
 def confluent(bootstrap, topic):
@@ -43,16 +64,25 @@ def confluent(bootstrap, topic):
     line("listTopics", brokers, topics=sorted(known.topics))
     cluster = admin.describe_cluster().result()
     line("describeCluster", map(address, cluster.nodes), controller=address(cluster.controller))
-    described = only(admin.describe_topics(TopicCollection([topic])))
+
+    def describe():
+        described = only(admin.describe_topics(TopicCollection([topic])))
+        return described, len(described.partitions)
+
+    described, partitions = patiently(describe, 3)
     leaders = [partition.leader for partition in described.partitions]
-    line("describeTopics", map(address, leaders), partitions=len(described.partitions))
+    line("describeTopics", map(address, leaders), partitions=partitions)
 
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
     entry = ConfigEntry("retention.ms", "1234", incremental_operation=AlterConfigOpType.SET)
     resource.incremental_configs.append(entry)
     only(admin.incremental_alter_configs([resource]))
-    configs = only(admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))
-    line("describeConfigs", retention=configs["retention.ms"].value)
+
+    def configs():
+        found = only(admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))
+        return found, found["retention.ms"].value
+
+    line("describeConfigs", retention=patiently(configs, "1234")[1])
 
     group = f"{topic}-group"
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
@@ -91,14 +121,21 @@ async def aiokafka(bootstrap, topic):
     cluster = await admin.describe_cluster()
     brokers = [f"{broker['host']}:{broker['port']}" for broker in cluster["brokers"]]
     line("describeCluster", brokers, controller=cluster["controller_id"])
-    (described,) = await admin.describe_topics([topic])
-    line("describeTopics", partitions=len(described["partitions"]))
+    async def describe():
+        (described,) = await admin.describe_topics([topic])
+        return len(described["partitions"])
+
+    line("describeTopics", partitions=await patiently_async(describe, 3))
 
     configs = {"retention.ms": "1234"}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
-    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    (entries,) = [resource[4] for resource in answer.resources]
-    line("describeConfigs", retention=dict(entry[:2] for entry in entries)["retention.ms"])
+
+    async def retention():
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        (entries,) = [resource[4] for resource in answer.resources]
+        return dict(entry[:2] for entry in entries)["retention.ms"]
+
+    line("describeConfigs", retention=await patiently_async(retention, "1234"))
 
     group = f"{topic}-group"
     partition = TopicPartition(topic, 0)
