@@ -320,7 +320,8 @@ impl Holding {
     /// Dropped before it is done, it loses its place in line and has taken nothing.
     pub async fn begin(&mut self, bytes: usize) {
         if !self.try_begin(bytes) {
-            self.wait(Ask { bytes, stage: Stage::Begin }).await;
+            // Apart from the task, whose size lasts as long as the connection: it is seldom.
+            Box::pin(self.wait(Ask { bytes, stage: Stage::Begin })).await;
         }
     }
 
@@ -331,7 +332,7 @@ impl Holding {
     /// Dropped before it is done, it loses its place in line and has taken nothing.
     pub async fn grow(&mut self, bytes: usize) {
         if !self.try_grow(bytes) {
-            self.wait(Ask { bytes, stage: Stage::Continue }).await;
+            Box::pin(self.wait(Ask { bytes, stage: Stage::Continue })).await;
         }
     }
 

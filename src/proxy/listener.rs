@@ -18,14 +18,16 @@ use tracing::{debug, warn};
 
 use super::{
     address_map::{AddressMap, LocalPort},
-    admission::Admission,
+    admission::{Admission, Admitted},
     connection::{self, Ended},
     entrance::{Entered, Entrance},
     gateway::Gateway,
     lanes::{Dealer, Load},
     peer::Peer,
+    sasl::own_login::Session,
     sequence_guard::Identity,
     settings::{BrokerAddress, ListenSettings, UpstreamSettings},
+    transport::Transport,
     turned_away::TurnedAwayLog,
     upstream::{Connected, Dial, Upstream},
 };
@@ -271,46 +273,18 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     D: Dial,
 {
-    let House { admission, entrance, turned_away, upstream, gateway } = house;
-    let mut admitted = match admission.admit() {
-        Ok(admitted) => admitted,
-        Err(error) => return turned_away.note(&gateway.metrics, address, &error.into()),
-    };
-    let entered = tokio::select! {
-        () = gateway.drained() => return ConnectionEnd::Closed,
-        // Apart from the task, whose size lasts as long as the connection: handshakes are large and short.
-        entered = Box::pin(entrance.enter(client, address, &mut admitted)) => entered,
-    };
-    let Entered { io, address, server_name, subject } = match entered {
-        Ok(entered) => entered,
-        Err(error) => return turned_away.note(&gateway.metrics, address, &error),
-    };
-    let node = leads.node(&gateway.cluster.addresses, server_name.as_deref());
-    let at = node.and_then(|node| gateway.cluster.addresses.broker(node));
-    let connected = match &at {
-        Some(address) => Box::pin(upstream.connect(address)).await,
-        None => Box::pin(upstream.connect_bootstrap()).await,
-    };
-    let Connected { io: broker, address: led_to, session } = match connected {
-        Ok(broker) => broker,
-        Err(error) => {
-            gateway.metrics.upstream_error(error.kind);
-            let cause = error.source.to_string();
-            gateway.ends.ended(ConnectionEnd::NoBroker, address, &error, &cause);
-            return ConnectionEnd::NoBroker;
-        }
-    };
-    let peer = match &subject {
-        Some(subject) => Peer::new(address, Identity::subject(&name, subject)),
-        None => Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name),
-    };
-    let peer = Arc::new(peer);
-    let guessed = node.filter(|_| at.is_none());
+    let gateway = &house.gateway;
+    // Apart from the task, whose size lasts as long as the connection: handshakes are large and short.
+    let Arrival { client, broker, session, peer, guessed, led_to, admitted: _admitted } =
+        match Box::pin(arrive(client, address, leads, name, house)).await {
+            Ok(arrival) => arrival,
+            Err(end) => return end,
+        };
     let sending_away = send_away(gateway, &peer, guessed, led_to);
     let serving = connection::serve(
         Arc::clone(gateway),
         Arc::clone(&peer),
-        split(io),
+        split(client),
         split(broker),
         session,
     );
@@ -321,11 +295,64 @@ where
     };
     match served {
         Ok(Ended::Closed) => {
-            debug!(peer = %address, "connection closed");
+            debug!(peer = %peer.address, "connection closed");
             ConnectionEnd::Closed
         }
-        Err(error) => connection::log_end(gateway, address, &error),
+        Err(error) => connection::log_end(gateway, peer.address, &error),
     }
+}
+
+/// A client that has come in, and the broker that it was led to.
+struct Arrival<C, B> {
+    client: Transport<C>,
+    broker: Transport<B>,
+    /// schemaward's own login, where it has one.
+    session: Option<Session>,
+    peer: Arc<Peer>,
+    /// The node that it wants, where it was not known at which address that is.
+    guessed: Option<NodeId>,
+    led_to: BrokerAddress,
+    admitted: Admitted,
+}
+
+/// Lets a client in and finds its broker, or says how that ended.
+async fn arrive<S, D>(
+    client: S,
+    address: SocketAddr,
+    leads: Leads,
+    name: Arc<str>,
+    house: &House<D>,
+) -> Result<Arrival<S, D::Io>, ConnectionEnd>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D: Dial,
+{
+    let House { admission, entrance, turned_away, upstream, gateway } = house;
+    let away = |error| turned_away.note(&gateway.metrics, address, &error);
+    let mut admitted = admission.admit().map_err(|error| away(error.into()))?;
+    let entered = tokio::select! {
+        () = gateway.drained() => return Err(ConnectionEnd::Closed),
+        entered = entrance.enter(client, address, &mut admitted) => entered,
+    };
+    let Entered { io: client, address, server_name, subject } = entered.map_err(away)?;
+    let node = leads.node(&gateway.cluster.addresses, server_name.as_deref());
+    let at = node.and_then(|node| gateway.cluster.addresses.broker(node));
+    let connected = match &at {
+        Some(address) => upstream.connect(address).await,
+        None => upstream.connect_bootstrap().await,
+    };
+    let Connected { io: broker, address: led_to, session } = connected.map_err(|error| {
+        gateway.metrics.upstream_error(error.kind);
+        let cause = error.source.to_string();
+        gateway.ends.ended(ConnectionEnd::NoBroker, address, &error, &cause);
+        ConnectionEnd::NoBroker
+    })?;
+    let peer = match &subject {
+        Some(subject) => Peer::new(address, Identity::subject(&name, subject)),
+        None => Peer::new(address, Identity::peer(&name, address.ip())).known_by_login(name),
+    };
+    let guessed = node.filter(|_| at.is_none());
+    Ok(Arrival { client, broker, session, peer: Arc::new(peer), guessed, led_to, admitted })
 }
 
 /// Waits until it is known where the node listens for which a client was led to `led_to` by guess, and lets the client come

@@ -150,7 +150,8 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
                 Ok(())
             }
             Then::RewriteTail => self.stream_and_rewrite_tail(prefix, header).await,
-            Then::Merge(pending) => self.merge(prefix, total, *pending).await,
+            // Apart from the task, whose size lasts as long as the connection: it is seldom.
+            Then::Merge(pending) => Box::pin(self.merge(prefix, total, *pending)).await,
         }
     }
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Java writes independent blocks of 64 KiB without checksums, Go clients up to 4 MiB with a content checksum, python-lz4
-//! linked blocks. Blocks are decoded into the window itself, to the size that their sequences add up to: a frame of small
-//! blocks that announces large ones takes little.
+//! linked blocks. Blocks are decoded into the window itself. Where that has no room for the largest that it may be, a block
+//! gets as much as its sequences add up to: a frame of small blocks that announces large ones takes little.
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
@@ -15,6 +15,7 @@ use crate::cursor::{Cursor, CursorError};
 use crate::record::inflate::Progress;
 use crate::record::window::Window;
 use crate::record::{Compression, RecordError};
+use lz4_flex::block::DecompressError;
 use std::hash::Hasher as _;
 use twox_hash::XxHash32;
 
@@ -23,6 +24,8 @@ const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const HISTORY: usize = 64 * 1024;
 const STORED: u32 = 1 << 31;
 const MIN_MATCH: usize = 4;
+/// A byte of a block gives so many at most: one of those that a length goes on with.
+const MAX_RATIO: usize = 255;
 
 const VERSION_MASK: u8 = 0b1100_0000;
 const VERSION: u8 = 0b0100_0000;
@@ -128,9 +131,14 @@ impl<'s> Lz4Frame<'s> {
         window: &mut Window<'_>,
         history: usize,
     ) -> Result<usize, RecordError> {
-        let size = decompressed_size(block)
-            .filter(|&size| size <= self.max_block_bytes)
-            .ok_or(invalid(at, "invalid size of a block"))?;
+        let most = self.max_block_bytes.min(block.len().saturating_mul(MAX_RATIO));
+        let size = if window.has_room(most, history) {
+            most
+        } else {
+            decompressed_size(block)
+                .filter(|&size| size <= self.max_block_bytes)
+                .ok_or(invalid(at, "invalid size of a block"))?
+        };
         let (before, room) = window.room(size, history)?;
         let room = room.get_mut(..size).unwrap_or_default();
         let before = before.get(before.len().saturating_sub(history)..).unwrap_or_default();
@@ -139,7 +147,10 @@ impl<'s> Lz4Frame<'s> {
         } else {
             lz4_flex::block::decompress_into_with_dict(block, room, before)
         }
-        .map_err(|_| invalid(at, "invalid block"))?;
+        .map_err(|error| match error {
+            DecompressError::OutputTooSmall { .. } => invalid(at, "invalid size of a block"),
+            _ => invalid(at, "invalid block"),
+        })?;
         self.note(room.get(..written).unwrap_or_default());
         Ok(written)
     }

@@ -74,6 +74,24 @@ impl<'s> Window<'s> {
         Ok(())
     }
 
+    /// Whether [`Window::room`] has `count` bytes at no more cost than those that were decompressed before: in what is there,
+    /// in the smallest buffer, or where fewer are moved than were taken.
+    pub(super) fn has_room(&mut self, count: usize, history: usize) -> bool {
+        if count > self.limit.saturating_sub(self.produced) {
+            return false;
+        }
+        if self.buffer.is_empty() {
+            return count <= STEP;
+        }
+        if self.free() < count {
+            let from = self.start.min(self.end.saturating_sub(history));
+            if self.end.saturating_sub(from) <= from {
+                self.slide(history);
+            }
+        }
+        self.free() >= count
+    }
+
     /// At least `at_least` bytes to decompress into, and before them what was decompressed last, at least `history` bytes
     /// of it if there are so many. Say with [`Window::filled`] how many were written.
     ///

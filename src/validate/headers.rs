@@ -149,7 +149,10 @@ impl HeaderMemo {
             Place { bytes: refilled(bytes, headers), policy, claim, found: Some(found.clone()) };
         match self.places.get_mut(self.next) {
             Some(oldest) => *oldest = place,
-            None => self.places.push(place),
+            None => {
+                self.places.reserve_exact(1);
+                self.places.push(place);
+            }
         }
         self.latest = self.next;
         self.next += 1;
