@@ -1,6 +1,6 @@
 //! Promise: whatever breaks (a broker, a leader, the registry, the proxy itself, a connection in any direction) while
-//! producers work, every acknowledged record is in the log, once and in order, no refused one is, and what the proxy
-//! held for it is given back.
+//! producers work, every acknowledged record is in the log, in order and once in each epoch of its producer, no refused
+//! one is, and what the proxy held for it is given back.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
@@ -39,7 +39,7 @@ const PARTITIONS: i32 = 3;
 #[test]
 fn a_broker_that_crashes_and_comes_back_costs_no_record() {
     let Some(mut scene) = Scene::new("crash", "", "") else { return };
-    let Some(traffic) = scene.java(&[]) else { return };
+    let Some(traffic) = scene.java(&[], Answers::MayBeLost) else { return };
     traffic.flows();
     let lost = scene.leader("java");
     scene.kafka.kill(lost);
@@ -52,7 +52,8 @@ fn a_broker_that_crashes_and_comes_back_costs_no_record() {
 #[test]
 fn a_leader_that_moves_costs_no_record() {
     let Some(scene) = Scene::new("moved", "", "") else { return };
-    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka(OfLibrdkafka::Good)) else {
+    let answers = Answers::MayBeLost;
+    let (Some(java), Some(python)) = (scene.java(&[], answers), scene.librdkafka(answers)) else {
         return;
     };
     for _ in 0..2 {
@@ -71,7 +72,7 @@ fn a_leader_that_moves_costs_no_record() {
 #[test]
 fn a_broker_that_stands_still_for_longer_than_clients_wait_costs_no_record() {
     let Some(mut scene) = Scene::new("still", "", "") else { return };
-    let Some(traffic) = scene.java(IMPATIENT) else { return };
+    let Some(traffic) = scene.java(IMPATIENT, Answers::MayBeLost) else { return };
     traffic.flows();
     let still = scene.leader("java");
     scene.kafka.pause(still);
@@ -85,7 +86,7 @@ fn a_broker_that_stands_still_for_longer_than_clients_wait_costs_no_record() {
 #[test]
 fn a_registry_in_any_kind_of_trouble_costs_no_record_and_lets_none_through() {
     let Some(mut scene) = Scene::new("registry", FORGETFUL, QUICK) else { return };
-    let Some((java, python)) = scene.asking(OfLibrdkafka::GoodAndBad) else { return };
+    let Some((java, python)) = scene.asking(Answers::Arrive) else { return };
     let elsewhere = "http://elsewhere.example/schemas/ids/1".to_owned();
     for mood in [Mood::Status(500), Mood::Silent, Mood::Garbage, Mood::Redirect(elsewhere)] {
         java.flows();
@@ -113,8 +114,8 @@ fn a_registry_in_any_kind_of_trouble_costs_no_record_and_lets_none_through() {
 #[test]
 fn a_proxy_that_is_told_to_stop_in_mid_traffic_and_started_again_costs_no_record() {
     let Some(mut scene) = Scene::new("stopped", "", "") else { return };
-    let (Some(java), Some(python)) = (scene.java(&[]), scene.librdkafka(OfLibrdkafka::GoodAndBad))
-    else {
+    let answers = Answers::Arrive;
+    let (Some(java), Some(python)) = (scene.java(&[], answers), scene.librdkafka(answers)) else {
         return;
     };
     for _ in 0..2 {
@@ -130,7 +131,7 @@ fn a_proxy_that_is_told_to_stop_in_mid_traffic_and_started_again_costs_no_record
 #[test]
 fn a_proxy_that_crashes_while_refused_batches_are_missed_costs_no_record() {
     let Some(mut scene) = Scene::new("crashed", FORGETFUL, QUICK) else { return };
-    let Some((java, python)) = scene.asking(OfLibrdkafka::Good) else { return };
+    let Some((java, python)) = scene.asking(Answers::MayBeLost) else { return };
     for _ in 0..3 {
         java.flows();
         python.flows();
@@ -217,7 +218,7 @@ fn a_broker_that_stops_reading_holds_up_no_other_and_loses_nothing() {
 #[ignore = "long: scripts/full runs it"]
 fn a_long_row_of_faults_costs_no_record() {
     let Some(mut scene) = Scene::new("long", FORGETFUL, QUICK) else { return };
-    let Some((java, python)) = scene.asking(OfLibrdkafka::Good) else { return };
+    let Some((java, python)) = scene.asking(Answers::MayBeLost) else { return };
     let mut chance = 0x5eed_u64;
     for round in 0..ROUNDS {
         java.flows();
@@ -271,12 +272,11 @@ const WIRED: i32 = 1;
 /// What the process may keep beyond what it had after its first traffic: what the allocator does not give back.
 const RESIDENT_SLACK: u64 = 24 * MIB;
 
-/// What a producer of librdkafka sends. After a refusal it starts a new epoch, in which it sends again what it has no
-/// answer for: where answers are lost, records are stored twice, by a broker that refuses them itself as well.
+/// Whether a fault takes answers from producers: see [`Plan::loses_answers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OfLibrdkafka {
-    Good,
-    GoodAndBad,
+enum Answers {
+    Arrive,
+    MayBeLost,
 }
 
 /// What a process takes from the system.
@@ -420,32 +420,29 @@ impl Scene {
         Plan::new(&self.new_topic(of, PARTITIONS), PARTITIONS as usize)
     }
 
-    fn java(&self, settings: &[&str]) -> Option<Traffic> {
+    fn java(&self, settings: &[&str], answers: Answers) -> Option<Traffic> {
         let java = Java::get()?;
-        Some(java.traffic(&self.program().bootstrap(), settings, self.plan("java")))
+        let plan = Plan { loses_answers: answers == Answers::MayBeLost, ..self.plan("java") };
+        Some(java.traffic(&self.program().bootstrap(), settings, plan))
     }
 
-    fn librdkafka(&self, sends: OfLibrdkafka) -> Option<Traffic> {
+    fn librdkafka(&self, answers: Answers) -> Option<Traffic> {
         let python = Python::get()?;
-        let mut plan = self.plan("librdkafka");
-        if sends == OfLibrdkafka::Good {
-            plan.one_bad_in = 0;
-        }
+        let plan = Plan { loses_answers: answers == Answers::MayBeLost, ..self.plan("librdkafka") };
         Some(python.traffic(&self.program().bootstrap(), LIBRDKAFKA, plan))
     }
 
     /// Both of them, with a new schema every few records: none of them goes on without the registry for long.
-    fn asking(&self, of_librdkafka: OfLibrdkafka) -> Option<(Traffic, Traffic)> {
+    fn asking(&self, answers: Answers) -> Option<(Traffic, Traffic)> {
         self.many_schemas();
         let (java, python) = (Java::get()?, Python::get()?);
         let at = self.program().bootstrap();
-        let plan = |of| Plan { schema_lasts: 12, ..self.plan(of) };
+        let plan = |of| {
+            let loses_answers = answers == Answers::MayBeLost;
+            Plan { schema_lasts: 12, loses_answers, ..self.plan(of) }
+        };
         let java = java.traffic(&at, IMPATIENT, plan("java"));
-        let mut plan = plan("librdkafka");
-        if of_librdkafka == OfLibrdkafka::Good {
-            plan.one_bad_in = 0;
-        }
-        Some((java, python.traffic(&at, LIBRDKAFKA, plan)))
+        Some((java, python.traffic(&at, LIBRDKAFKA, plan("librdkafka"))))
     }
 
     /// To the topic of that name, which is there.

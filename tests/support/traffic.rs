@@ -43,12 +43,16 @@ pub struct Plan {
     pub one_bad_in: usize,
     /// So many records name a schema, the next ones another; 0: all name the first.
     pub schema_lasts: usize,
+    /// Whether an answer may be lost, or say that a record is not stored which is. After a refusal producers start a new
+    /// epoch, in which they send again what they have no answer for: a record may be stored once in each.
+    pub loses_answers: bool,
 }
 
 impl Plan {
     /// To these partitions, every ninth record bad, one schema.
     pub fn new(topic: &str, partitions: usize) -> Self {
-        Self { topic: topic.to_owned(), partitions, one_bad_in: 9, schema_lasts: 0 }
+        let topic = topic.to_owned();
+        Self { topic, partitions, one_bad_in: 9, schema_lasts: 0, loses_answers: false }
     }
 
     /// The partition of a record.
@@ -121,14 +125,15 @@ impl Ledger {
     }
 
     /// Compares with the log, read past the proxy: every acknowledged record is there, where its producer was told, once
-    /// and in order; no refused one is, and no bad one whatever became of it; and the producer knows of each what became of it.
+    /// (but see [`Plan::loses_answers`]) and in order; no refused one is, and no bad one whatever became of it; and the
+    /// producer knows of each what became of it.
     pub fn verify(&self, direct: &str) -> Tally {
         let mut tally = Tally { acknowledged: 0, refused: 0 };
         for partition in 0..self.plan.partitions {
             let stored = self.stored_in(direct, partition);
             let numbers = (0..self.fates.len()).filter(|it| self.plan.partition(*it) == partition);
             for number in numbers {
-                self.verify_one(number, stored.get(&number).copied(), &mut tally);
+                self.verify_one(number, stored.get(&number), &mut tally);
             }
         }
         assert_eq!(tally.acknowledged + tally.refused, self.fates.len());
@@ -137,47 +142,67 @@ impl Ledger {
         tally
     }
 
-    fn verify_one(&self, number: usize, stored: Option<i64>, tally: &mut Tally) {
+    fn verify_one(&self, number: usize, stored: Option<&Copies>, tally: &mut Tally) {
         let is_bad = self.plan.is_bad(number);
         match &self.fates[number] {
             Some(outcome) if outcome.ok => {
                 assert!(!is_bad, "{number} is bad and was acknowledged");
-                assert!(stored.is_some(), "{number} was acknowledged and is lost: {outcome:?}");
+                let Some(stored) = stored else {
+                    panic!("{number} was acknowledged and is lost: {outcome:?}");
+                };
                 // A client that is told that its retry is a duplicate does not know where the record is.
-                let told = outcome.offset.filter(|offset| *offset >= 0);
-                assert_eq!(told.or(stored), stored, "{number} is somewhere else");
+                if let Some(told) = outcome.offset.filter(|offset| *offset >= 0) {
+                    assert!(
+                        stored.offsets.contains(&told),
+                        "{number} is at {stored:?}, not {told}"
+                    );
+                }
                 tally.acknowledged += 1;
             }
             Some(outcome) if is_refusal(outcome) => {
-                assert_eq!(stored, None, "{number} was refused and is stored: {outcome:?}");
+                assert!(stored.is_none(), "{number} was refused and is stored: {outcome:?}");
                 tally.refused += 1;
             }
             other => panic!("nobody knows what became of {number} (stored: {stored:?}): {other:?}"),
         }
     }
 
-    /// Number and offset of what is stored, after checking that nothing is there twice or out of order.
-    fn stored_in(&self, direct: &str, partition: usize) -> BTreeMap<usize, i64> {
+    /// What is stored, by number, after checking that nothing is there twice in an epoch or out of order.
+    fn stored_in(&self, direct: &str, partition: usize) -> BTreeMap<usize, Copies> {
         let partition = i32::try_from(partition).unwrap();
-        let mut last = None;
-        let mut stored = BTreeMap::new();
+        let mut stored = BTreeMap::<usize, Copies>::new();
+        let mut last = BTreeMap::<i16, usize>::new();
         let log = log_reader::stored(direct, &self.plan.topic, partition);
         for record in &log {
             let header = record.headers.iter().find(|(name, _)| name == NUMBER);
             let number = header.and_then(|(_, value)| value.as_deref()).expect("a number");
             let number: usize = std::str::from_utf8(number).unwrap().parse().unwrap();
+            assert!(!self.plan.is_bad(number), "{number} is bad and stored");
+            let before = stored.last_key_value().map(|(last, _)| *last);
+            let in_epoch = last.insert(record.producer_epoch, number);
+            let is_again = self.plan.loses_answers
+                && in_epoch < Some(number)
+                && stored.get(&number).is_some_and(|it| it.epoch < record.producer_epoch);
             assert!(
-                last < Some(number),
-                "{}-{partition}: {number} is stored behind {last:?}:\n{}",
+                before < Some(number) || is_again,
+                "{}-{partition}: {number} is stored behind {before:?}:\n{}",
                 self.plan.topic,
                 around(&log, record.offset)
             );
-            assert!(!self.plan.is_bad(number), "{number} is bad and stored");
-            last = Some(number);
-            stored.insert(number, record.offset);
+            let copies = stored.entry(number).or_default();
+            copies.epoch = record.producer_epoch;
+            copies.offsets.push(record.offset);
         }
         stored
     }
+}
+
+/// Where a record is stored.
+#[derive(Debug, Default)]
+struct Copies {
+    /// Of the last one.
+    epoch: i16,
+    offsets: Vec<i64>,
 }
 
 /// Whether a producer was told that its record is refused for good. Java's neighbours of a bad record have no code.
