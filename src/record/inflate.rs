@@ -85,6 +85,16 @@ impl<'s> Inflater<'s> {
         Ok(self.window.take(length))
     }
 
+    /// What is decompressed and was not handed out.
+    pub(super) fn at_hand(&self) -> &[u8] {
+        self.window.unread()
+    }
+
+    /// Counts the first `bytes` of them as handed out.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.window.take(bytes);
+    }
+
     /// Decompressed bytes that were handed out.
     pub(super) fn position(&self) -> usize {
         self.window.position()

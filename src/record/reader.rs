@@ -138,6 +138,44 @@ impl<'s> RecordReader<'s> {
         })
     }
 
+    /// Passes records by, as long as each has `headers` for its headers and a value that `is_good` takes; says how many. Stops in
+    /// front of a record that differs or is not sound, which is then walked as if nobody had looked at it; where what is
+    /// decompressed ends; and as soon as `end` bytes are [`spent`](Self::spent).
+    ///
+    /// `headers` have to be what [`next_unless_known`](Self::next_unless_known) gave before with a record that was whole.
+    // Apart, so that what each record needs stays in registers.
+    #[inline(never)]
+    pub fn pass_alike(
+        &mut self,
+        headers: &[u8],
+        end: usize,
+        mut is_good: impl FnMut(Option<&[u8]>) -> bool,
+    ) -> u64 {
+        let limit = self.max_record_bytes;
+        let (mut next, mut left) = (self.next, end.saturating_sub(self.spent()));
+        let mut rest = match &self.source {
+            Source::Plain(rest, _) => *rest,
+            Source::Compressed(inflater) => inflater.at_hand(),
+        };
+        let (from, begun) = (next, rest.len());
+        while next < self.end.at && left > 0 {
+            let Some((body, behind)) = walk::bytes(rest) else { break };
+            let Some(((_, value), own)) = walk::before_headers(body) else { break };
+            if body.len() > limit || own != headers || !is_good(value) {
+                break;
+            }
+            left = left.saturating_sub(body.len()).saturating_sub(RECORD_COST);
+            (rest, next) = (behind, next.wrapping_add(1)); // it is below the end
+        }
+        let passed = begun.saturating_sub(rest.len());
+        self.next = next;
+        match &mut self.source {
+            Source::Plain(rest, _) => *rest = rest.get(passed..).unwrap_or_default(),
+            Source::Compressed(inflater) => inflater.pass(passed),
+        }
+        u64::from(next.abs_diff(from))
+    }
+
     /// The next record as `take` takes it apart: key, value, and what else of it is wanted.
     #[inline(always)]
     fn step<'r>(
@@ -452,6 +490,33 @@ mod tests {
         }
     }
 
+    /// The values of a batch for who passes records by that are like the one before, and whose values are short.
+    fn read_alike(record_set: &[u8], turn: usize) -> Result<Vec<Option<Vec<u8>>>, RecordError> {
+        let (mut scratch, mut allowance) = (Scratch::new(), Unlimited);
+        let batch = Batch::parse(record_set)?;
+        let mut reader = batch.records(&mut scratch, &RecordLimits::default(), &mut allowance)?;
+        let (mut values, mut alike) = (Vec::new(), Vec::new());
+        while let Some((record, headers)) = reader.next_unless_known(|_| false, |_, _| {})? {
+            assert_eq!(record.batch_index, i32::try_from(values.len()).unwrap());
+            values.push(record.value.map(<[u8]>::to_vec));
+            alike.clear();
+            alike.extend_from_slice(headers);
+            let (before, spent) = (values.len(), reader.spent());
+            let end = spent.saturating_add(turn);
+            let passed = reader.pass_alike(&alike, end, |value| {
+                let is_good = value.is_none_or(|value| value.len() < 100);
+                if is_good {
+                    values.push(value.map(<[u8]>::to_vec));
+                }
+                is_good
+            });
+            assert_eq!(usize::try_from(passed).unwrap(), values.len() - before);
+            assert!(turn > 0 || passed == 0);
+            assert!(passed == 0 || reader.spent() > spent);
+        }
+        Ok(values)
+    }
+
     /// Reads records one byte after the other; `None` for anything that is not strictly one.
     fn slow(content: &[u8], count: usize) -> Option<Vec<OwnedRecord>> {
         fn number(bytes: &mut Vec<u8>, bits: u32) -> Option<i128> {
@@ -518,6 +583,28 @@ mod tests {
             let ours = read_all(&bytes).unwrap();
             let ours: Vec<_> = ours.iter().map(|r| merged(&peer_record(0, r))).collect();
             prop_assert_eq!(ours, theirs.iter().map(merged).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn who_passes_records_by_that_are_alike_reads_what_others_read(
+            pool in proptest::collection::vec(any_record(), 1..4),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 1..30),
+            damage in proptest::option::weighted(0.5, (any::<prop::sample::Index>(), 0_u8..=255)),
+            count in proptest::option::weighted(0.2, 0..30),
+            turn in prop_oneof![Just(0), 1_usize..2_000, Just(usize::MAX)],
+        ) {
+            let records: Vec<_> = order.iter().map(|at| at.get(&pool).clone()).collect();
+            let mut content = bodies(&records);
+            if let Some((at, byte)) = damage {
+                let at = at.index(content.len());
+                content[at] = byte;
+            }
+            let count = count.unwrap_or_else(|| i32::try_from(records.len()).unwrap());
+            for flavour in Flavour::ALL {
+                let bytes = batch_of(flavour.id(), count, &flavour.compress(&content));
+                let values = |all: Vec<OwnedRecord>| all.into_iter().map(|it| it.value).collect();
+                prop_assert_eq!(read_alike(&bytes, turn), read_all(&bytes).map(values));
+            }
         }
 
         #[test]

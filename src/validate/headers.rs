@@ -35,6 +35,16 @@ pub(super) struct HeaderMemo {
     learning: bool,
 }
 
+/// The headers of the latest record whose schema is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Latest<'m> {
+    pub(super) headers: &'m [u8],
+    /// What they lead to.
+    pub(super) found: &'m Found,
+    /// What they claim beside the schema.
+    pub(super) form: Form<'m>,
+}
+
 /// Headers and what they claim.
 #[derive(Debug)]
 struct Place {
@@ -158,17 +168,12 @@ impl HeaderMemo {
         self.next += 1;
     }
 
-    /// What the latest headers lead to.
+    /// The latest headers, and what they say.
     #[inline]
-    pub(super) fn latest(&self) -> Option<&Found> {
-        self.places.get(self.latest)?.found.as_ref()
-    }
-
-    /// What they claim beside the schema.
-    #[inline]
-    pub(super) fn form(&self) -> Option<Form<'_>> {
-        let Place { claim, bytes, .. } = self.places.get(self.latest)?;
-        Some(Form { encoding: claim.encoding, message: claim.message(bytes)? })
+    pub(super) fn latest(&self) -> Option<Latest<'_>> {
+        let Place { bytes, claim, found, .. } = self.places.get(self.latest)?;
+        let form = Form { encoding: claim.encoding, message: claim.message(bytes)? };
+        Some(Latest { headers: bytes, found: found.as_ref()?, form })
     }
 
     /// Ends a walk.

@@ -12,7 +12,7 @@ use std::{
 use super::{
     claim::{Claim, Datum, Written, conflict, unframe},
     datum::{Terms, Words, check},
-    headers::HeaderMemo,
+    headers::Latest,
     memo::{Learnt, Memo, Memos},
     metadata::{EVERY, Facts, Metadata, OWN, Side},
     policy::{Check, PolicyNumber, Tombstones, TopicPolicy},
@@ -303,6 +303,15 @@ pub(super) enum Turn {
     Paused,
 }
 
+/// Whether the headers of a record are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Not,
+    /// They are those of the record before, or of the last one whose were.
+    AsLatest,
+    AsOther,
+}
+
 /// What stays the same from record to record.
 pub(super) struct Look<'w> {
     judge: &'w Judge,
@@ -320,19 +329,33 @@ impl Look<'_> {
     ) -> Result<Turn, RecordError> {
         let (names, remembers) = (&self.policy.naming.names, self.policy.naming.key.is_none());
         let end = records.spent().saturating_add(TURN_BYTES);
+        // Whether the next record may well have the headers of this one.
+        let mut alike = true;
         while records.spent() < end {
-            let (mut metadata, mut is_known) = (Metadata::<'_, N>::default(), false);
+            let (mut metadata, mut known) = (Metadata::<'_, N>::default(), Known::Not);
             let next = records.next_unless_known(
                 |headers| {
-                    is_known = remembers && self.knows(headers, memos);
-                    is_known
+                    if remembers {
+                        known = self.knows(headers, memos);
+                    }
+                    known != Known::Not
                 },
                 |key, value| metadata.visit(names, key, value),
             )?;
             let Some((record, headers)) = next else { return Ok(Turn::Over) };
-            if is_known {
-                if self.is_good(record.value, &memos.headers) {
-                    verdict.accept();
+            if known != Known::Not {
+                if let Some(latest) = memos.headers.latest()
+                    && self.is_good(record.value, &latest)
+                {
+                    alike |= known == Known::AsLatest;
+                    let passed = if alike {
+                        records
+                            .pass_alike(latest.headers, end, |value| self.is_good(value, &latest))
+                    } else {
+                        0
+                    };
+                    alike &= passed > 0;
+                    verdict.accept(passed + 1);
                     continue;
                 }
                 // Whatever is wrong is found like anything else.
@@ -348,16 +371,19 @@ impl Look<'_> {
 
     /// Whether a record had these headers lately, and the schema that they claim is still at hand.
     #[inline]
-    fn knows(&self, headers: &[u8], memos: &mut Memos) -> bool {
+    fn knows(&self, headers: &[u8], memos: &mut Memos) -> Known {
         let Memos { headers: known, value: memo, .. } = memos;
         if known.pauses() {
-            return false;
+            return Known::Not;
         }
-        known.is_latest(headers)
-            || known.bring_forward(headers, self.policy.number(), |written| {
-                let found = self.found(written, memo);
-                matches!(found, Found::Named | Found::Schema(_)).then(|| found.clone())
-            })
+        if known.is_latest(headers) {
+            return Known::AsLatest;
+        }
+        let is_known = known.bring_forward(headers, self.policy.number(), |written| {
+            let found = self.found(written, memo);
+            matches!(found, Found::Named | Found::Schema(_)).then(|| found.clone())
+        });
+        if is_known { Known::AsOther } else { Known::Not }
     }
 
     /// Remembers what the headers of a record say, if they are what its value was judged by.
@@ -373,17 +399,14 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a record passes that has the headers that are known best. Quick, and without a word where it does not.
+    /// Whether a record passes that has the latest headers. Quick, and without a word where it does not.
     #[inline(always)]
-    fn is_good(&self, value: Option<&[u8]>, known: &HeaderMemo) -> bool {
-        match (value, known.latest()) {
+    fn is_good(&self, value: Option<&[u8]>, latest: &Latest<'_>) -> bool {
+        match (value, latest.found) {
             (None, _) => self.policy.tombstones == Tombstones::Allow,
-            (_, Some(Found::Named)) => true,
-            (Some(value), Some(Found::Schema(schema))) => {
-                let checked = known.form().map(|form| {
-                    check(schema, form, Datum::Plain(value), self.terms(Words::Spared))
-                });
-                checked.is_some_and(|checked| checked.is_ok())
+            (_, Found::Named) => true,
+            (Some(value), Found::Schema(schema)) => {
+                check(schema, latest.form, Datum::Plain(value), self.terms(Words::Spared)).is_ok()
             }
             _ => false,
         }
@@ -409,7 +432,7 @@ impl Look<'_> {
         let words = if verdict.names_more() { Words::Wanted } else { Words::Spared };
         match self.record(record, facts, memos, words) {
             Outcome::Accepted => {
-                verdict.accept();
+                verdict.accept(1);
                 return true;
             }
             Outcome::Rejected(rejection) => {

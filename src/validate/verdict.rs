@@ -84,8 +84,8 @@ impl PartitionVerdict {
         Self { fault: Some(fault), ..Self::default() }
     }
 
-    pub(super) fn accept(&mut self) {
-        self.records += 1;
+    pub(super) const fn accept(&mut self, records: u64) {
+        self.records += records;
     }
 
     pub(super) fn reject(
