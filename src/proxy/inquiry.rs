@@ -112,7 +112,7 @@ async fn answer(
     }
     let total = header.size.saturating_add(4);
     let bytes = input.whole(total, &mut holding, 0, Stage::Begin).await?;
-    Ok(Frame::from_bytes(bytes.freeze())?)
+    Ok(Frame::from_bytes(bytes)?)
 }
 
 /// Whether an answer begins like TLS, an alert for example, which is shorter than any answer.

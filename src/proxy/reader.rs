@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::BytesMut;
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     time::Instant,
@@ -76,6 +76,8 @@ pub struct Buffered<R> {
     /// Since when nobody has read, although there may have been something, and how much was found since. `None` once a
     /// read had to wait, or more was found than can have waited.
     paused: Option<(Instant, usize)>,
+    /// What the latest buffer for a large frame took: with less, it was divided.
+    whole_capacity: usize,
     /// How large the latest frame was: the next one may as well be.
     usual: usize,
     /// Where it is noted that the rest of a frame is awaited.
@@ -90,6 +92,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
             buf: BytesMut::new(),
             idle_bytes: IDLE_BYTES,
             paused: None,
+            whole_capacity: 0,
             usual: 0,
             pulse: None,
         }
@@ -100,7 +103,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         &mut self.buf
     }
 
-    /// Reads once, with room for `room` bytes. `0` is the end of the stream.
+    /// Reads once, `room` bytes at most. `0` is the end of the stream.
     ///
     /// # Errors
     /// The socket's.
@@ -115,7 +118,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         let _rest = pulse.as_ref().filter(|_| !buf.is_empty()).map(|pulse| pulse.await_rest());
         let read = poll_fn(|context| {
             buf.reserve(room);
-            let read = pin!(io.read_buf(buf)).poll(context);
+            let read = pin!(io.read_buf(&mut (&mut *buf).limit(room))).poll(context);
             if read.is_pending() {
                 *paused = None;
                 // Who waits holds little. What is smaller stays, to be used again.
@@ -154,6 +157,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         let needed = self.buf.len().saturating_add(room);
         if self.buf.capacity() < needed {
             let mut grown = spare::buffer(needed);
+            self.whole_capacity = grown.capacity();
             grown.extend_from_slice(&self.buf);
             self.buf = grown;
         }
@@ -172,8 +176,9 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         Ok(read)
     }
 
-    /// Reads until `total` bytes are buffered, growing in steps, the first as large as the frame before, and takes them. They are charged to `holding` beside
-    /// the `charged` bytes that it covers already; `stage` says how to ask for the first of them.
+    /// Reads until `total` bytes are buffered, growing in steps, the first as large as the frame before, and takes them.
+    /// Nothing behind them is read, so that a large frame has its buffer for itself. They are charged to `holding` beside the
+    /// `charged` bytes that it covers already; `stage` says how to ask for the first of them.
     ///
     /// # Errors
     /// [`ReadError`] when the stream ends or fails.
@@ -186,7 +191,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         holding: &mut Holding,
         charged: usize,
         stage: Stage,
-    ) -> Result<BytesMut, ReadError> {
+    ) -> Result<Bytes, ReadError> {
         let begun = holding.to_cover(charged);
         loop {
             let missing = total.saturating_sub(self.buf.len());
@@ -202,8 +207,14 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
             }
             if missing == 0 {
                 self.usual = cmp::min(total, MAX_STEP_BYTES);
-                let exact = self.buf.len() == total && total >= spare::MIN_BYTES;
-                return Ok(if exact { mem::take(&mut self.buf) } else { self.buf.split_to(total) });
+                // Smaller ones leave their buffer here, for what comes next.
+                let alone = total >= spare::MIN_BYTES
+                    && self.buf.len() == total
+                    && self.buf.capacity() == self.whole_capacity;
+                return Ok(match alone {
+                    true => spare::freeze(mem::take(&mut self.buf)),
+                    false => self.buf.split_to(total).freeze(),
+                });
             }
             self.make_room(step);
             if self.fill(step).await.map_err(ReadError::Io)? == 0 {
@@ -304,7 +315,7 @@ impl<R: AsyncRead + Unpin> RequestReader<R> {
         if let Some(pulse) = &input.pulse {
             pulse.whole();
         }
-        let frame = Frame::from_bytes(spare::freeze(bytes))?;
+        let frame = Frame::from_bytes(bytes)?;
         Ok(Some(Arrived { frame, at: input.arrival() }))
     }
 
@@ -403,6 +414,19 @@ mod tests {
         assert!(budget.used() >= 15 * KEPT_BYTES, "{} bytes charged", budget.used());
         (0..20).for_each(|_| reader.done(KEPT_BYTES));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_large_request_has_its_buffer_for_itself_and_leaves_it_to_the_next() {
+        let (mut reader, mut client) = reader(&budget());
+        client.write_all(&[request(LARGE), request(LARGE), request(LARGE)].concat()).await.unwrap();
+        let mut place = None;
+        for _ in 0..3 {
+            let arrived = reader.next().await.unwrap().unwrap();
+            let here = arrived.frame.bytes().as_ptr();
+            assert_eq!(*place.get_or_insert(here), here);
+            reader.done(LARGE);
+        }
     }
 
     #[tokio::test]

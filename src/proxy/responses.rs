@@ -2,7 +2,6 @@
 
 use std::{cmp, io};
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{
@@ -269,7 +268,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
         }
         // An answer finishes what was begun: it must not wait for the memory that its own connection holds.
         let read = self.broker.whole(total, &mut self.holding, 0, Stage::Continue).await;
-        let bytes: BytesMut = read.map_err(|error| match error {
+        let bytes = read.map_err(|error| match error {
             ReadError::Io(source) => ConnectionError::BrokerIo(source),
             ReadError::Truncated { .. } => {
                 ConnectionError::BrokerClosed { owed: self.in_flight.owed() }
@@ -277,7 +276,7 @@ impl<'c, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Responses<'c, R, W> {
             ReadError::Stranger { api } => ConnectionError::Stranger { api },
             ReadError::Wire(error) => ConnectionError::Broker(error),
         })?;
-        Frame::from_bytes(bytes.freeze()).map_err(ConnectionError::Broker)
+        Frame::from_bytes(bytes).map_err(ConnectionError::Broker)
     }
 
     async fn write(&mut self, frame: &Frame) -> Result<(), ConnectionError> {

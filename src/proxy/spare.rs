@@ -23,22 +23,22 @@ thread_local! {
 
 /// What one thread keeps: empty buffers.
 struct Spare {
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<BytesMut>,
     /// The sum of their capacities.
     bytes: usize,
 }
 
 impl Spare {
     /// A buffer for `needed` bytes that has at most half as much again: that much is accounted for.
-    fn take(&mut self, needed: usize) -> Option<Vec<u8>> {
-        let fits = |buffer: &Vec<u8>| (needed..=needed / 2 * 3).contains(&buffer.capacity());
+    fn take(&mut self, needed: usize) -> Option<BytesMut> {
+        let fits = |buffer: &BytesMut| (needed..=needed / 2 * 3).contains(&buffer.capacity());
         let at = self.buffers.iter().rposition(fits)?;
         let buffer = self.buffers.swap_remove(at);
         self.bytes -= buffer.capacity();
         Some(buffer)
     }
 
-    fn put(&mut self, mut buffer: Vec<u8>) {
+    fn put(&mut self, mut buffer: BytesMut) {
         let capacity = buffer.capacity();
         if !(MIN_BYTES..=MAX_BYTES).contains(&capacity) {
             return;
@@ -62,20 +62,20 @@ pub(super) fn buffer(needed: usize) -> BytesMut {
     let kept = SPARE.with_borrow_mut(|spare| spare.take(needed));
     // In steps of a quarter, so that those of about the same size can stand for each other.
     let step = needed.next_power_of_two() / 8;
-    let buffer = kept.unwrap_or_else(|| Vec::with_capacity(needed.next_multiple_of(step)));
-    BytesMut::from(Bytes::from(buffer))
+    kept.unwrap_or_else(|| BytesMut::with_capacity(needed.next_multiple_of(step)))
 }
 
-/// What was read, not to be changed any more. Its buffer is used again once nobody looks at it.
+/// What was read into a buffer of [`buffer`] that was not divided, not to be changed any more. It is used again once nobody looks
+/// at it.
 pub(super) fn freeze(bytes: BytesMut) -> Bytes {
     if bytes.capacity() < MIN_BYTES {
         return bytes.freeze();
     }
-    Bytes::from_owner(Returned(bytes.into()))
+    Bytes::from_owner(Returned(bytes))
 }
 
 /// Goes back to the buffers of the thread that drops it.
-struct Returned(Vec<u8>);
+struct Returned(BytesMut);
 
 impl AsRef<[u8]> for Returned {
     fn as_ref(&self) -> &[u8] {
