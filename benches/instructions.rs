@@ -6,6 +6,7 @@
 
 mod formats;
 mod frames;
+mod scaling;
 #[allow(dead_code, reason = "shared with the benchmarks and a test")]
 mod workloads;
 
@@ -87,6 +88,32 @@ const CASES: &[Case] = &[
     Case { name: "rewrite-produce", units: 1, unit: "answer", run: frames::rewrite_produce },
     Case { name: "rewrite-metadata", units: frames::ENTRIES, unit: "topic", run: frames::rewrite_metadata },
     Case { name: "walk-fetch", units: frames::ENTRIES, unit: "partition", run: frames::walk_fetch },
+    Case { name: "scaling-partitions-1", units: 1, unit: "partition", run: |rounds| scaling::partitions(rounds, 1) },
+    Case { name: "scaling-partitions-10", units: 10, unit: "partition", run: |rounds| scaling::partitions(rounds, 10) },
+    Case { name: "scaling-partitions-100", units: 100, unit: "partition", run: |rounds| scaling::partitions(rounds, 100) },
+    Case { name: "scaling-partitions-1000", units: 1000, unit: "partition", run: |rounds| scaling::partitions(rounds, 1000) },
+    Case { name: "scaling-records-1", units: 1, unit: "record", run: |rounds| scaling::records(rounds, 1) },
+    Case { name: "scaling-records-10", units: 10, unit: "record", run: |rounds| scaling::records(rounds, 10) },
+    Case { name: "scaling-records-100", units: 100, unit: "record", run: |rounds| scaling::records(rounds, 100) },
+    Case { name: "scaling-records-1000", units: 1000, unit: "record", run: |rounds| scaling::records(rounds, 1000) },
+    Case { name: "scaling-bytes-100", units: 10, unit: "record", run: |rounds| scaling::bytes(rounds, 100) },
+    Case { name: "scaling-bytes-1000", units: 10, unit: "record", run: |rounds| scaling::bytes(rounds, 1_000) },
+    Case { name: "scaling-bytes-10000", units: 10, unit: "record", run: |rounds| scaling::bytes(rounds, 10_000) },
+    Case { name: "scaling-bytes-100000", units: 10, unit: "record", run: |rounds| scaling::bytes(rounds, 100_000) },
+    Case { name: "scaling-fields-1", units: 10, unit: "record", run: |rounds| scaling::fields(rounds, 1) },
+    Case { name: "scaling-fields-10", units: 10, unit: "record", run: |rounds| scaling::fields(rounds, 10) },
+    Case { name: "scaling-fields-100", units: 10, unit: "record", run: |rounds| scaling::fields(rounds, 100) },
+    Case { name: "scaling-fields-1000", units: 10, unit: "record", run: |rounds| scaling::fields(rounds, 1000) },
+    Case { name: "scaling-schemas-1", units: 1000, unit: "record", run: |rounds| scaling::schemas(rounds, 1) },
+    Case { name: "scaling-schemas-4", units: 1000, unit: "record", run: |rounds| scaling::schemas(rounds, 4) },
+    Case { name: "scaling-schemas-8", units: 1000, unit: "record", run: |rounds| scaling::schemas(rounds, 8) },
+    Case { name: "scaling-schemas-64", units: 1000, unit: "record", run: |rounds| scaling::schemas(rounds, 64) },
+    Case { name: "scaling-schemas-256", units: 1000, unit: "record", run: |rounds| scaling::schemas(rounds, 256) },
+    Case { name: "scaling-codec-none", units: 100, unit: "record", run: |rounds| scaling::codec(rounds, Compression::None) },
+    Case { name: "scaling-codec-gzip", units: 100, unit: "record", run: |rounds| scaling::codec(rounds, Compression::Gzip) },
+    Case { name: "scaling-codec-snappy", units: 100, unit: "record", run: |rounds| scaling::codec(rounds, Compression::Snappy) },
+    Case { name: "scaling-codec-lz4", units: 100, unit: "record", run: |rounds| scaling::codec(rounds, Compression::Lz4) },
+    Case { name: "scaling-codec-zstd", units: 100, unit: "record", run: |rounds| scaling::codec(rounds, Compression::Zstd) },
 ];
 
 fn main() {

@@ -102,6 +102,24 @@ pub(crate) fn traced_record_set(value: Value, schema: &'static str, count: usize
     encode(Compression::None, records.collect())
 }
 
+/// A batch of `count` records with the same value in Avro's binary encoding and no headers but those that schemaward reads;
+/// the schema references take turns.
+pub(crate) fn record_set_of(
+    codec: Compression,
+    datum: &[u8],
+    references: &[String],
+    count: usize,
+) -> Bytes {
+    let header = |key, value: &str| {
+        (StrBytes::from_static_str(key), Some(Bytes::copy_from_slice(value.as_bytes())))
+    };
+    let records = (0..).zip(references.iter().cycle()).take(count).map(|(index, reference)| {
+        let headers = [header("content-type", "avro"), header("schema-id", reference)];
+        record(index, Some(Bytes::copy_from_slice(datum)), Headers::from_iter(headers))
+    });
+    encode(codec, records.collect())
+}
+
 fn encode(codec: Compression, records: Vec<Record>) -> Bytes {
     let options = RecordEncodeOptions { version: 2, compression: codec };
     let mut out = BytesMut::new();
@@ -221,12 +239,21 @@ fn topic_name(index: i32) -> TopicName {
 
 /// A judge with default settings that has every schema of `schemas` at hand.
 pub(crate) fn judge(schemas: &[&str]) -> Judge {
+    judge_of(&shapes::all().remove(0).schema, schemas)
+}
+
+/// The same where all of `schemas` lead to the Avro schema `text`.
+pub(crate) fn judge_of(text: &str, schemas: &[impl AsRef<str>]) -> Judge {
     let url = Some(REGISTRY.parse().unwrap());
     let references = References::new(&RegistrySettings { url, ..RegistrySettings::default() });
-    let cache = SchemaCache::new(Arc::new(OneSchema::new()), Default::default(), Arc::new(()));
+    let cache = SchemaCache::new(
+        Arc::new(OneSchema::new(text.to_owned())),
+        Default::default(),
+        Arc::new(()),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for header in schemas {
-        let reference = references.parse(header.as_bytes()).unwrap();
+        let reference = references.parse(header.as_ref().as_bytes()).unwrap();
         runtime.block_on(cache.resolve(&reference)).unwrap();
     }
     Judge::new(references, cache, RecordLimits::default())
@@ -235,6 +262,11 @@ pub(crate) fn judge(schemas: &[&str]) -> Judge {
 /// All that connections share, with default settings and a judge that has every schema of `schemas` at hand. The sender
 /// keeps it from draining.
 pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
+    gateway_of(judge(schemas))
+}
+
+/// The same with this judge.
+pub(crate) fn gateway_of(judge: Judge) -> (watch::Sender<bool>, Arc<Gateway>) {
     let (running, draining) = watch::channel(false);
     let metrics = Metrics::new(100);
     let times = TimeSettings {
@@ -248,7 +280,7 @@ pub(crate) fn gateway(schemas: &[&str]) -> (watch::Sender<bool>, Arc<Gateway>) {
     };
     let gateway = Gateway {
         judging: ArcSwap::from_pointee(Judging {
-            judge: judge(schemas),
+            judge,
             policy: Policy::new(&[], &RuleSettings::default(), &HeaderNames::default()),
         }),
         bounds: Arc::new(ArcSwap::from_pointee(Bounds { limits: WireLimits::default(), times })),
@@ -314,12 +346,11 @@ pub(crate) fn bare_walk(record_set: &[u8], scratch: &mut Scratch) -> usize {
     count
 }
 
-/// Knows the event's schema under every reference.
+/// Knows one schema under every reference.
 struct OneSchema(Arc<Schema>);
 
 impl OneSchema {
-    fn new() -> Self {
-        let text = shapes::all().remove(0).schema;
+    fn new(text: String) -> Self {
         let documents = Documents { format: SchemaFormat::Avro, text, references: Vec::new() };
         Self(Arc::new(Schema::compile(&documents, &SchemaLimits::default()).unwrap()))
     }
