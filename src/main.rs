@@ -5,11 +5,6 @@ use std::{panic, process::ExitCode, thread};
 use clap::Parser;
 use schemaward::cli::Cli;
 
-/// musl's own has one lock for all threads, and asks the system for each large buffer anew.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_panic));
     // Fails only if there is one already, which is as good.

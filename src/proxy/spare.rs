@@ -10,12 +10,14 @@ use bytes::{Bytes, BytesMut};
 
 use crate::limits::{KIB, MIB};
 
-/// Smaller ones are left to the allocator, which keeps those.
-pub(super) const MIN_BYTES: usize = 64 * KIB;
+/// Smaller ones are left to the allocator, which keeps those. musl's does not keep any that are much larger.
+pub(super) const MIN_BYTES: usize = 16 * KIB;
 /// Larger ones are seldom, and go back to the system.
 const MAX_BYTES: usize = 2 * MIB;
 /// What a thread keeps.
 const KEPT_BYTES: usize = 4 * MIB;
+/// And how many, so that one is soon found.
+const KEPT: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Spare> = const { RefCell::new(Spare { buffers: Vec::new(), bytes: 0 }) };
@@ -44,8 +46,8 @@ impl Spare {
             return;
         }
         // Of sizes that nobody needs any more, the oldest make room.
-        let surplus = |bytes| bytes + capacity > KEPT_BYTES;
-        while surplus(self.bytes) && !self.buffers.is_empty() {
+        let surplus = |it: &Self| it.bytes + capacity > KEPT_BYTES || it.buffers.len() >= KEPT;
+        while surplus(self) && !self.buffers.is_empty() {
             self.bytes -= self.buffers.remove(0).capacity();
         }
         buffer.clear();
@@ -127,6 +129,9 @@ mod tests {
     fn what_a_thread_keeps_is_bounded_and_small_and_huge_buffers_are_not_kept() {
         drop([read(1000), read(3 * MIB)]);
         assert_eq!(kept(), 0);
+        let many: Vec<_> = (0..2 * KEPT).map(|_| read(MIN_BYTES)).collect();
+        drop(many);
+        assert_eq!(kept(), KEPT * MIN_BYTES);
         let many: Vec<_> = (1..40).map(|times| read(times * 64 * KIB)).collect();
         drop(many);
         assert!((MAX_BYTES..=KEPT_BYTES).contains(&kept()), "{}", kept());
