@@ -60,6 +60,7 @@ fn assert_found(found: &Resolution, format: SchemaFormat, what: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn every_kind_of_id_leads_to_what_was_registered_through_its_own_api() {
     let Some(apicurio) = apicurio::shared() else { return };
     let none = json!([]);
@@ -118,6 +119,7 @@ async fn every_kind_of_id_leads_to_what_was_registered_through_its_own_api() {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn ids_of_the_confluent_api_lead_to_the_same_schemas_by_either_api() {
     let Some(apicurio) = apicurio::shared() else { return };
     apicurio.register_subject("compat-address", &json!({"schema": ADDRESS}));
@@ -196,6 +198,7 @@ fn registered(apicurio: &Apicurio, subject: &str) -> u32 {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn records_that_name_schemas_in_apicurios_headers_are_judged() {
     let Some(apicurio) = apicurio::shared() else { return };
     let address = apicurio.register("default", "headers-address", "AVRO", ADDRESS, &json!([]));
@@ -215,6 +218,7 @@ async fn records_that_name_schemas_in_apicurios_headers_are_judged() {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn records_with_confluents_prefix_are_judged_against_its_confluent_api() {
     let Some(apicurio) = apicurio::shared() else { return };
     let id = registered(apicurio, "prefix-value");
@@ -228,6 +232,7 @@ async fn records_with_confluents_prefix_are_judged_against_its_confluent_api() {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn a_schema_serves_the_topics_of_its_subjects_only() {
     let Some(apicurio) = apicurio::shared() else { return };
     let id = registered(apicurio, "orders-value");
@@ -260,6 +265,7 @@ async fn a_schema_serves_the_topics_of_its_subjects_only() {
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn a_subject_that_is_added_later_counts_once_its_absence_is_no_longer_believed() {
     let Some(apicurio) = apicurio::shared() else { return };
     let schema = json!({"schema": r#"{"type":"record","name":"later.Added","fields":[]}"#});
@@ -275,6 +281,7 @@ async fn a_subject_that_is_added_later_counts_once_its_absence_is_no_longer_beli
 }
 
 #[tokio::test]
+#[ignore = "needs Apicurio; scripts/full runs it"]
 async fn what_is_to_be_warmed_up_is_known_before_a_record_needs_it() {
     let Some(apicurio) = apicurio::shared() else { return };
     let id = registered(apicurio, "warm-value");

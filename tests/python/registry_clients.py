@@ -26,7 +26,8 @@ def say(**facts):
 def confluent(url):
     from confluent_kafka.schema_registry import SchemaRegistryClient
 
-    return SchemaRegistryClient({"url": url})
+    # By default it waits for an answer for ever.
+    return SchemaRegistryClient({"url": url, "timeout": 20})
 
 
 def written_and_read(serializer, deserializer, value):

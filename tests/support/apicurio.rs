@@ -134,6 +134,7 @@ impl Apicurio {
 
     fn post(&self, path: &str, content_type: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(ANSWER_DEADLINE)).expect("not zero");
         let (body, address) = (body.to_string(), &self.address);
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
@@ -167,4 +168,5 @@ fn java(files: &Path) -> Result<PathBuf, String> {
 }
 
 const DOWNLOAD: Duration = Duration::from_secs(600);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const START_DEADLINE: Duration = Duration::from_secs(240);
