@@ -78,7 +78,7 @@ pub struct Buffered<R> {
     paused: Option<(Instant, usize)>,
     /// What the latest buffer for a large frame took: with less, it was divided.
     whole_capacity: usize,
-    /// How large the latest frame was: the next one may as well be.
+    /// About how large the largest of the latest frames was: the next one may as well be.
     usual: usize,
     /// Where it is noted that the rest of a frame is awaited.
     pulse: Option<Arc<Pulse>>,
@@ -157,9 +157,13 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         let needed = self.buf.len().saturating_add(room);
         if self.buf.capacity() < needed {
             let mut grown = spare::buffer(needed);
-            self.whole_capacity = grown.capacity();
             grown.extend_from_slice(&self.buf);
-            self.buf = grown;
+            let is_whole = self.buf.capacity() == self.whole_capacity;
+            self.whole_capacity = grown.capacity();
+            let outgrown = mem::replace(&mut self.buf, grown);
+            if is_whole {
+                spare::give_back(outgrown);
+            }
         }
     }
 
@@ -176,7 +180,7 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         Ok(read)
     }
 
-    /// Reads until `total` bytes are buffered, growing in steps, the first as large as the frame before, and takes them.
+    /// Reads until `total` bytes are buffered, growing in steps, the first as large as the latest frames, and takes them.
     /// Nothing behind them is read, so that a large frame has its buffer for itself. They are charged to `holding` beside the
     /// `charged` bytes that it covers already; `stage` says how to ask for the first of them.
     ///
@@ -206,7 +210,9 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
                 holding.cover(needed).await;
             }
             if missing == 0 {
-                self.usual = cmp::min(total, MAX_STEP_BYTES);
+                // Slowly less: frames of a busy producer differ, and a second step is a second buffer and a copy.
+                let faded = self.usual - self.usual / 8;
+                self.usual = cmp::max(faded, cmp::min(total, MAX_STEP_BYTES));
                 // Smaller ones leave their buffer here, for what comes next.
                 let alone = total >= spare::MIN_BYTES
                     && self.buf.len() == total
@@ -427,6 +433,19 @@ mod tests {
             assert_eq!(*place.get_or_insert(here), here);
             reader.done(LARGE);
         }
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_is_outgrown_is_left_to_the_next_that_fits_it() {
+        let (mut reader, mut client) = reader(&budget());
+        let sizes = [LARGE, 2 * LARGE, LARGE];
+        let mut places = Vec::new();
+        for size in sizes {
+            client.write_all(&request(size)).await.unwrap();
+            places.push(reader.next().await.unwrap().unwrap().frame.bytes().as_ptr());
+            reader.done(size);
+        }
+        assert_eq!(places[2], places[0]);
     }
 
     #[tokio::test]

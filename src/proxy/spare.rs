@@ -67,6 +67,12 @@ pub(super) fn buffer(needed: usize) -> BytesMut {
     kept.unwrap_or_else(|| BytesMut::with_capacity(needed.next_multiple_of(step)))
 }
 
+/// Takes back a buffer of [`buffer`] that was not divided.
+pub(super) fn give_back(buffer: BytesMut) {
+    // A thread that ends keeps nothing.
+    let _ = SPARE.try_with(|spare| spare.borrow_mut().put(buffer));
+}
+
 /// What was read into a buffer of [`buffer`] that was not divided, not to be changed any more. It is used again once nobody looks
 /// at it.
 pub(super) fn freeze(bytes: BytesMut) -> Bytes {
@@ -87,9 +93,7 @@ impl AsRef<[u8]> for Returned {
 
 impl Drop for Returned {
     fn drop(&mut self) {
-        let buffer = mem::take(&mut self.0);
-        // A thread that ends keeps nothing.
-        let _ = SPARE.try_with(|spare| spare.borrow_mut().put(buffer));
+        give_back(mem::take(&mut self.0));
     }
 }
 
