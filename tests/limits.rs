@@ -81,6 +81,8 @@ async fn an_answer_that_is_rewritten_is_taken_up_to_its_limit() {
             assert!(client.raw().await == answer);
         } else {
             assert!(patiently("the end", client.closed()).await);
+            // The client may see the end before it is counted.
+            until("the error is counted", || stage.upstream_errors("protocol") >= 1.0).await;
             assert_eq!(stage.upstream_errors("protocol"), 1.0);
         }
     }
