@@ -158,13 +158,17 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
         if self.buf.capacity() < needed {
             let mut grown = spare::buffer(needed);
             grown.extend_from_slice(&self.buf);
-            let is_whole = self.buf.capacity() == self.whole_capacity;
-            self.whole_capacity = grown.capacity();
-            let outgrown = mem::replace(&mut self.buf, grown);
-            if is_whole {
-                spare::give_back(outgrown);
+            if self.is_undivided() {
+                spare::give_back(mem::take(&mut self.buf));
             }
+            self.whole_capacity = grown.capacity();
+            self.buf = grown;
         }
+    }
+
+    /// Whether the buffer is the latest for a large frame, and nothing of it was given away.
+    fn is_undivided(&self) -> bool {
+        self.buf.capacity() == self.whole_capacity
     }
 
     /// Waits for anything to arrive, with the buffer of an idle connection, or a larger one while it is filled each time.
@@ -214,9 +218,8 @@ impl<R: AsyncRead + Unpin> Buffered<R> {
                 let faded = self.usual - self.usual / 8;
                 self.usual = cmp::max(faded, cmp::min(total, MAX_STEP_BYTES));
                 // Smaller ones leave their buffer here, for what comes next.
-                let alone = total >= spare::MIN_BYTES
-                    && self.buf.len() == total
-                    && self.buf.capacity() == self.whole_capacity;
+                let alone =
+                    total >= spare::MIN_BYTES && self.buf.len() == total && self.is_undivided();
                 return Ok(match alone {
                     true => spare::freeze(mem::take(&mut self.buf)),
                     false => self.buf.split_to(total).freeze(),
