@@ -51,6 +51,10 @@ pub(super) fn long(bytes: &[u8]) -> Option<&[u8]> {
 /// Passes over a varint of 32 bits whose value does not matter.
 #[inline]
 pub(super) fn int(bytes: &[u8]) -> Option<&[u8]> {
+    // Most are small. Where that is foreseen, what follows is looked at before this byte has come.
+    if let Some((0..0x80, rest)) = bytes.split_first() {
+        return Some(rest);
+    }
     if let Some((word, _)) = bytes.split_first_chunk() {
         let word = u64::from_le_bytes(*word);
         let ends = !word & 0x80_8080_8080;

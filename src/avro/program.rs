@@ -50,7 +50,9 @@ pub(super) enum Step<T> {
 pub(super) struct Target {
     pub(super) start: u32,
     pub(super) end: u32,
-    pub(super) levels: u32,
+    pub(super) levels: u16,
+    /// Whether there are some, and none of them leads to other steps.
+    pub(super) flat: bool,
 }
 
 /// A type whose steps may not exist yet.
@@ -231,8 +233,10 @@ impl Compiler<'_> {
         let target = |goal: Goal| {
             let (start, end) = self.blocks.get(goal.node.index()).copied().unwrap_or_default();
             // More levels than a datum may have are no different from one more than it may have.
-            let levels = u16::try_from(goal.levels).unwrap_or(u16::MAX).into();
-            Target { start, end, levels }
+            let levels = u16::try_from(goal.levels).unwrap_or(u16::MAX);
+            let steps = self.block(goal.node);
+            let flat = !steps.is_empty() && steps.iter().all(Step::is_flat);
+            Target { start, end, levels, flat }
         };
         Program {
             steps: self.steps.iter().map(|step| step.map(target)).collect(),
@@ -255,6 +259,19 @@ impl<T: Copy> Step<T> {
                 | Self::Long
                 | Self::Skip(_)
                 | Self::String
+        )
+    }
+
+    /// Whether it leads to no others than the one that follows it.
+    const fn is_flat(&self) -> bool {
+        !matches!(
+            self,
+            Self::Array(_)
+                | Self::ArrayOfFixed(_)
+                | Self::Call(_)
+                | Self::Map(_)
+                | Self::OptionalCall(..)
+                | Self::Union { .. }
         )
     }
 

@@ -1,6 +1,8 @@
 //! The binary check itself: runs a [`Program`] over the bytes. It builds nothing and allocates nothing, and it only
 //! says yes or no; why it is no is for `explain` to find out.
 
+use std::slice;
+
 use super::encoding::{boolean, index, int, length, long, present, sized, skip, string, varint};
 use super::program::{Program, Step, Target, position};
 use crate::limits::{MAX_DATUM_DEPTH, MAX_ZERO_BYTE_ITEMS};
@@ -13,6 +15,29 @@ pub(super) fn walk<'a>(program: &Program, bytes: &'a [u8]) -> Option<&'a [u8]> {
     Walker { steps, branches, free_items: 0 }.run(program.root, bytes, 0)
 }
 
+/// Passes over what a step means that leads to no others; `$other` says what the others do. A macro, because each place
+/// needs a jump of its own: two of them for a step would cost more than most steps.
+macro_rules! pass {
+    ($step:expr, $rest:expr, { $($other:pat $(if $guard:expr)? => $passed:expr),+ $(,)? }) => {
+        match $step {
+            Step::Boolean => boolean($rest)?,
+            Step::BooleanAndSkip(width) => skip(boolean($rest)?, width)?,
+            Step::Bytes => sized($rest)?.1,
+            Step::BytesAndSkip(width) => skip(sized($rest)?.1, width)?,
+            Step::Enum(count) => index($rest, count)?.1,
+            Step::Int => int($rest)?,
+            Step::IntAndSkip(width) => skip(int($rest)?, width)?,
+            Step::Long => long($rest)?,
+            Step::LongAndSkip(width) => skip(long($rest)?, width)?,
+            Step::Never => return None,
+            Step::Skip(width) => skip($rest, width)?,
+            Step::String => string($rest)?,
+            Step::StringAndSkip(width) => skip(string($rest)?, width)?,
+            $($other $(if $guard)? => $passed,)+
+        }
+    };
+}
+
 struct Walker<'p> {
     steps: &'p [Step<Target>],
     branches: &'p [Target],
@@ -22,45 +47,24 @@ struct Walker<'p> {
 
 impl<'p> Walker<'p> {
     /// Runs the steps of `target`. Recursion is bounded by `MAX_DATUM_DEPTH`.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each kind of step, and nothing beside them"
-    )]
     fn run<'a>(&mut self, target: Target, bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
         let mut depth = enter(depth, target)?;
         let mut steps = self.steps(target)?.iter();
         let mut rest = bytes;
         while let Some(step) = steps.next() {
-            rest = match *step {
+            rest = pass!(*step, rest, {
                 Step::Array(items) => self.array(items, rest, deeper(depth)?)?,
                 Step::ArrayOfFixed(width) => {
                     deeper(depth)?;
                     self.array_of_fixed(width, rest)?
-                }
-                Step::Boolean => boolean(rest)?,
-                Step::BooleanAndSkip(width) => skip(boolean(rest)?, width)?,
-                Step::Bytes => sized(rest)?.1,
-                Step::BytesAndSkip(width) => skip(sized(rest)?.1, width)?,
+                },
                 Step::Call(record) if steps.len() == 0 => {
                     (steps, depth) = (self.steps(record)?.iter(), enter(depth, record)?);
                     rest
-                }
+                },
                 Step::Call(record) => self.run(record, rest, depth)?,
-                Step::Enum(count) => index(rest, count)?.1,
-                Step::Int => int(rest)?,
-                Step::IntAndSkip(width) => skip(int(rest)?, width)?,
-                Step::Long => long(rest)?,
-                Step::LongAndSkip(width) => skip(long(rest)?, width)?,
                 Step::Map(values) => self.map(values, rest, deeper(depth)?)?,
-                Step::Never => return None,
-                Step::Optional(null) => {
-                    deeper(depth)?;
-                    let (present, tail) = present(rest, null)?;
-                    if !present {
-                        steps.next()?;
-                    }
-                    tail
-                }
+                Step::Optional(null) => optional(null, &mut steps, rest, depth)?,
                 Step::OptionalCall(null, record) => {
                     match present(rest, null)? {
                         (false, tail) => deeper(depth).map(|_| tail)?,
@@ -71,10 +75,7 @@ impl<'p> Walker<'p> {
                         }
                         (true, tail) => self.run(record, tail, depth)?,
                     }
-                }
-                Step::Skip(width) => skip(rest, width)?,
-                Step::String => string(rest)?,
-                Step::StringAndSkip(width) => skip(string(rest)?, width)?,
+                },
                 Step::Union { first, count } => {
                     let (branch, tail) = index(rest, count)?;
                     let branch = position(first.checked_add(branch)?);
@@ -82,7 +83,7 @@ impl<'p> Walker<'p> {
                     let below = deeper(depth)?;
                     match self.steps(branch)? {
                         [] => tail,
-                        [only] if branch.levels == 0 && only.is_leaf() => leaf(only, tail)?,
+                        row if branch.flat => one_flat(row, tail, enter(below, branch)?)?,
                         inner if steps.len() == 0 => {
                             (steps, depth) = (inner.iter(), enter(below, branch)?);
                             tail
@@ -90,7 +91,7 @@ impl<'p> Walker<'p> {
                         _ => self.run(branch, tail, below)?,
                     }
                 }
-            };
+            });
         }
         Some(rest)
     }
@@ -102,7 +103,6 @@ impl<'p> Walker<'p> {
 
     #[inline(never)]
     fn array<'a>(&mut self, items: Target, bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
-        let only = self.only_leaf(items);
         let mut rest = bytes;
         loop {
             let block = Block::read(rest)?;
@@ -110,21 +110,15 @@ impl<'p> Walker<'p> {
             if block.items == 0 {
                 return Some(rest);
             }
-            rest = match only {
-                Some(Step::String) => repeat(block.items, rest, string)?,
-                Some(step) => repeat(block.items, rest, |rest| leaf(step, rest))?,
-                None => repeat(block.items, rest, |rest| self.run(items, rest, depth))?,
+            rest = match self.steps(items)? {
+                [Step::String] => repeat(block.items, rest, string)?,
+                row if items.flat => {
+                    let depth = enter(depth, items)?;
+                    repeat(block.items, rest, |rest| flat(row, rest, depth))?
+                }
+                _ => repeat(block.items, rest, |rest| self.run(items, rest, depth))?,
             };
             block.ends_at(rest)?;
-        }
-    }
-
-    /// The one step that `target` has, if it leads nowhere else.
-    #[inline]
-    fn only_leaf(&self, target: Target) -> Option<&'p Step<Target>> {
-        match self.steps(target)? {
-            [step] if step.is_leaf() && target.levels == 0 => Some(step),
-            _ => None,
         }
     }
 
@@ -148,7 +142,6 @@ impl<'p> Walker<'p> {
 
     #[inline(never)]
     fn map<'a>(&mut self, values: Target, bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
-        let only = self.only_leaf(values);
         let mut rest = bytes;
         loop {
             let block = Block::read(rest)?;
@@ -156,10 +149,13 @@ impl<'p> Walker<'p> {
             if block.items == 0 {
                 return Some(rest);
             }
-            rest = match only {
-                Some(Step::String) => repeat(block.items, rest, |rest| string(string(rest)?))?,
-                Some(step) => repeat(block.items, rest, |rest| leaf(step, string(rest)?))?,
-                None => repeat(block.items, rest, |rest| self.run(values, string(rest)?, depth))?,
+            rest = match self.steps(values)? {
+                [Step::String] => repeat(block.items, rest, |rest| string(string(rest)?))?,
+                row if values.flat => {
+                    let depth = enter(depth, values)?;
+                    repeat(block.items, rest, |rest| flat(row, string(rest)?, depth))?
+                }
+                _ => repeat(block.items, rest, |rest| self.run(values, string(rest)?, depth))?,
             };
             block.ends_at(rest)?;
         }
@@ -180,20 +176,40 @@ fn repeat<'a>(
     Some(rest)
 }
 
-/// A step that leads to no other.
-#[inline(never)]
-fn leaf<'a>(step: &Step<Target>, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    match *step {
-        Step::Boolean => boolean(bytes),
-        Step::Bytes => sized(bytes).map(|(_, rest)| rest),
-        Step::Enum(count) => index(bytes, count).map(|(_, rest)| rest),
-        Step::Int => int(bytes),
-        Step::Long => long(bytes),
-        Step::Skip(width) => skip(bytes, width),
-        Step::String => string(bytes),
-        // `Never`; the others are no leaves.
-        _ => None,
+/// Steps that lead to no others, at `depth`. In line: where there are many such rows a call for each would be half of what
+/// it costs.
+#[inline(always)]
+fn flat<'a>(steps: &[Step<Target>], bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
+    let (mut steps, mut rest) = (steps.iter(), bytes);
+    while let Some(step) = steps.next() {
+        rest = pass!(*step, rest, {
+            Step::Optional(null) => optional(null, &mut steps, rest, depth)?,
+            _ => return None,
+        });
     }
+    Some(rest)
+}
+
+/// The same where there is one row.
+#[inline(never)]
+fn one_flat<'a>(steps: &[Step<Target>], bytes: &'a [u8], depth: u32) -> Option<&'a [u8]> {
+    flat(steps, bytes, depth)
+}
+
+/// A union of null and a type whose step is the next one: that one is left out where it is null.
+#[inline]
+fn optional<'a>(
+    null: u8,
+    steps: &mut slice::Iter<'_, Step<Target>>,
+    bytes: &'a [u8],
+    depth: u32,
+) -> Option<&'a [u8]> {
+    deeper(depth)?;
+    let (present, rest) = present(bytes, null)?;
+    if !present {
+        steps.next()?;
+    }
+    Some(rest)
 }
 
 /// `MAX_DATUM_DEPTH`, in the type that depths have here.
@@ -204,7 +220,7 @@ const DEEPEST: u32 = MAX_DATUM_DEPTH as u32;
 #[inline]
 fn enter(depth: u32, target: Target) -> Option<u32> {
     // Neither is much above `DEEPEST`.
-    let depth = depth.wrapping_add(target.levels);
+    let depth = depth.wrapping_add(target.levels.into());
     (depth <= DEEPEST).then_some(depth)
 }
 

@@ -148,14 +148,19 @@ impl<'t> Number<'t> {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
-        let mut value = 0_u64;
         if digits.len() > 18 {
             return self.decimal().integer();
         }
-        for byte in digits {
+        let mut value = 0_u64;
+        for (at, byte) in digits.iter().enumerate() {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
-                return self.decimal().integer();
+                // Most that are not whole have a fraction without zeros behind it, and no exponent.
+                let fraction = digits.get(at + 1..).unwrap_or_default();
+                let may_be_whole = *byte != b'.'
+                    || fraction.last() == Some(&b'0')
+                    || !fraction.iter().all(u8::is_ascii_digit);
+                return if may_be_whole { self.decimal().integer() } else { None };
             }
             value = value * 10 + u64::from(digit);
         }
