@@ -230,12 +230,17 @@ impl Compiler<'_> {
     }
 
     fn link(self, root: Goal) -> Program {
+        // Once for each node: a wide record may be referred to from everywhere.
+        let is_flat = |&(start, end): &(u32, u32)| {
+            let steps = self.steps.get(position(start)..position(end)).unwrap_or_default();
+            !steps.is_empty() && steps.iter().all(Step::is_flat)
+        };
+        let flat: Vec<bool> = self.blocks.iter().map(is_flat).collect();
         let target = |goal: Goal| {
             let (start, end) = self.blocks.get(goal.node.index()).copied().unwrap_or_default();
             // More levels than a datum may have are no different from one more than it may have.
             let levels = u16::try_from(goal.levels).unwrap_or(u16::MAX);
-            let steps = self.block(goal.node);
-            let flat = !steps.is_empty() && steps.iter().all(Step::is_flat);
+            let flat = flat.get(goal.node.index()).copied().unwrap_or_default();
             Target { start, end, levels, flat }
         };
         Program {
@@ -248,8 +253,7 @@ impl Compiler<'_> {
 
 impl<T: Copy> Step<T> {
     /// Whether it leads to no other steps.
-    #[inline]
-    pub(super) const fn is_leaf(&self) -> bool {
+    const fn is_leaf(&self) -> bool {
         matches!(
             self,
             Self::Boolean
